@@ -1,0 +1,146 @@
+"""What crosses the rooms: a video, a sample, a batch. Imports nothing of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """One labelled video that was opened and counted.
+
+    Attributes:
+        path: where the file is, absolute or relative to the working folder.
+        label: class number, 0-based, into the class list of the manifest.
+        split: ``train``, ``val`` or ``test``; a folder without splits is all ``train``.
+        num_frames: frames that really decode, not what the header promises.
+        fps: average frames per second, of the decodable frames.
+        width: pixels, upright (after the rotation flag).
+        height: pixels, upright (after the rotation flag).
+        codec: FFmpeg's name of the video codec, such as ``h264``.
+        reader: which implementation in ``data/decode.py`` gives the right frames: ``decord`` or ``pyav``.
+        num_bytes: file size, to see that a file has changed.
+        modified_ns: modification time, to see that a file has changed.
+    """
+
+    path: str
+    label: int
+    split: str
+    num_frames: int
+    fps: float
+    width: int
+    height: int
+    codec: str
+    reader: str
+    num_bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the dataset gives for one video.
+
+    Attributes:
+        clips: ``uint8 (V, C, T, H, W)``, 0-255.
+        label: class number.
+        video_index: position of the video in its split.
+        view_indices: ``int64 (V,)``, which of the video's views these are.
+        failure: empty, or why the video could not be read (then the clips are black and not valid).
+    """
+
+    clips: Tensor
+    label: int
+    video_index: int
+    view_indices: Tensor
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B videos with V views each, on their way to the network.
+
+    Attributes:
+        clips: ``uint8 (B, V, C, T, H, W)``, 0-255.
+        labels: ``int64 (B,)``.
+        video_indices: ``int64 (B,)``.
+        view_indices: ``int64 (B, V)``.
+        valid: ``bool (B, V)``; False where the video could not be read.
+        failures: one line for each video that could not be read.
+
+    Raises:
+        ValueError: if the shapes do not belong together; the message shows them.
+    """
+
+    clips: Tensor
+    labels: Tensor
+    video_indices: Tensor
+    view_indices: Tensor
+    valid: Tensor
+    failures: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.clips.shape)
+        if len(shape) != 6 or shape[2] != 3:
+            raise ValueError(f"expected clips (B, V, 3, T, H, W), got {shape}")
+        found = {
+            name: tuple(getattr(self, name).shape) for name in ("labels", "video_indices", "view_indices", "valid")
+        }
+        expected = {"labels": shape[:1], "video_indices": shape[:1], "view_indices": shape[:2], "valid": shape[:2]}
+        if found != expected:
+            raise ValueError(f"expected {expected} for clips {shape}, got {found}")
+
+    @classmethod
+    def collate(cls, samples: Sequence[Sample]) -> Batch:
+        """Stacks samples of equal shape."""
+        view_indices = torch.stack([sample.view_indices for sample in samples])
+        readable = torch.tensor([not sample.failure for sample in samples])
+        return cls(
+            clips=torch.stack([sample.clips for sample in samples]),
+            labels=torch.tensor([sample.label for sample in samples]),
+            video_indices=torch.tensor([sample.video_index for sample in samples]),
+            view_indices=view_indices,
+            valid=readable[:, None].expand_as(view_indices).contiguous(),
+            failures=tuple(sample.failure for sample in samples if sample.failure),
+        )
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """The same batch on another device (Lightning calls this)."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory (the loader calls this)."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        tensors = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "failures"}
+        return replace(self, **{name: function(tensor) for name, tensor in tensors.items()})
+
+    def __len__(self) -> int:
+        return self.clips.shape[0]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of a split, one row a video: its views averaged, repeats dropped.
+
+    Attributes:
+        video_indices: ``int64 (M,)``, rising; positions in the split.
+        labels: ``int64 (M,)``.
+        probabilities: ``float32 (M, K)``, averaged over the views of a video, rows sum to 1.
+        clip_labels: ``int64 (R,)``, one for each view.
+        clip_probabilities: ``float32 (R, K)``, one row for each view.
+        loss: mean cross-entropy over the views.
+        failures: one line for each video that could not be read and has no row.
+    """
+
+    video_indices: Tensor
+    labels: Tensor
+    probabilities: Tensor
+    clip_labels: Tensor
+    clip_probabilities: Tensor
+    loss: float
+    failures: tuple[str, ...] = ()

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from numpy.typing import NDArray
+
+from gcvideo.data.encode import write_video
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def good_neighbour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Own cache, no W&B account, no variable left behind, and the random state put back."""
+    monkeypatch.setenv("GCVIDEO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    before = dict(os.environ)
+    with torch.random.fork_rng(devices=[]):
+        yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Real clips beside the project; tests that want them are skipped where they are not."""
+    if not SHARED.is_dir():
+        pytest.skip("no shared data beside the project")
+    return SHARED
+
+
+def numbered_frames(num_frames: int, height: int = 48, width: int = 64) -> NDArray[np.uint8]:
+    """Frame k has the brightness 5 * k, so that a decoded frame proves which one it is."""
+    values = (5 * np.arange(num_frames)).astype(np.uint8)
+    return np.broadcast_to(values[:, None, None, None], (num_frames, height, width, 3)).copy()
+
+
+def frame_numbers(frames: NDArray[np.uint8]) -> list[int]:
+    """Which frames these are: (..., H, W, 3) to numbers, flattened."""
+    return [round(float(value) / 5) for value in frames.mean(axis=(-3, -2, -1)).reshape(-1)]
+
+
+@pytest.fixture
+def numbered_video(tmp_path: Path) -> Path:
+    """40 frames; frame k shows k."""
+    path = tmp_path / "numbered.mp4"
+    write_video(path, numbered_frames(40), fps=25, crf=1)
+    return path
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a folder of small videos: ``{"train/a": 3}`` makes three of class a in train, named gNN_cMM."""
+
+    def make(counts: dict[str, int], name: str = "videos", num_frames: int = 12) -> Path:
+        root = tmp_path / name
+        generator = np.random.default_rng(0)
+        for number, (folder, count) in enumerate(counts.items()):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            for index in range(count):
+                base = generator.integers(0, 256, (1, 16, 16, 3)).repeat(4, 1).repeat(4, 2)
+                frames = (base + 7 * number * np.arange(num_frames)[:, None, None, None]) % 256
+                write_video(root / folder / f"v_g{index:02d}_c01.mp4", frames.astype(np.uint8), fps=25)
+        return root
+
+    return make
+
+
+settings.register_profile("steady", deadline=None, derandomize=True, max_examples=60)  # the machine is noisy
+settings.load_profile("steady")
