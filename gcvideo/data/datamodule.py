@@ -1,0 +1,190 @@
+"""From a source of labelled videos to the loaders of training, validation and test."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from lightning import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_info
+from torch.utils.data import DataLoader
+
+from gcvideo.data.annotations import Annotations
+from gcvideo.data.dataset import ClipSpec, VideoDataset
+from gcvideo.data.holdout import hold_out
+from gcvideo.data.index import index_videos
+from gcvideo.data.manifest import Manifest, read_manifest
+from gcvideo.data.progress import counted_progress
+from gcvideo.data.sampler import EpochSampler
+from gcvideo.data.transforms import Augmentation, EvalTransform, TrainTransform
+from gcvideo.errors import InputError
+from gcvideo.records import Batch, Sample, VideoRecord
+
+log = logging.getLogger(__name__)
+
+
+class VideoDataModule(LightningDataModule, ABC):
+    r"""Videos of any source, verified once, as batches.
+
+    A subclass says where the labels come from (``annotations``) and where the verified list is kept
+    (``manifest_path``).
+
+    Args:
+        manifest: a manifest that ``gcvideo index`` wrote; without it the source is indexed by itself.
+        num_frames: frames in a clip.
+        frame_stride: video frames from one clip frame to the next.
+        crop_px: side of the square the network sees.
+        short_side_px: validation and test resize the short side to this before the crop; default: crop_px.
+        batch_size: videos in a batch on each device.
+        num_workers: loader processes; they do not change the results.
+        augmentation: what is varied in training.
+        holdout: share of the training videos that is held out to choose the best checkpoint on; 0 takes the val split.
+        group: a regular expression; training files with the same match are held out together (UCF101: ``_g(\d+)_``).
+        num_test_clips: clips a video in the test, at regular places.
+        num_test_crops: crops a clip in the test, 1 or 3.
+        seed: the run's seed (set by seed_everything).
+    """
+
+    def __init__(
+        self,
+        manifest: str | None = None,
+        num_frames: int = 8,
+        frame_stride: int = 8,
+        crop_px: int = 224,
+        short_side_px: int | None = None,
+        batch_size: int = 8,
+        num_workers: int = 2,
+        augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
+        holdout: float = 0.0,
+        group: str | None = None,
+        num_test_clips: int = 1,
+        num_test_crops: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.manifest_file = manifest
+        self.num_frames, self.frame_stride, self.crop_px = num_frames, frame_stride, crop_px
+        self.short_side_px = short_side_px or crop_px
+        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
+        self.augmentation, self.holdout, self.group = augmentation, holdout, group
+        self.num_test_clips, self.num_test_crops = num_test_clips, num_test_crops
+        self._manifest: Manifest | None = None
+
+    @abstractmethod
+    def annotations(self) -> Annotations:
+        """Which files, with label and split; opens no video."""
+
+    @abstractmethod
+    def manifest_path(self) -> Path:
+        """Where the verified list is written when ``manifest`` is not given."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; the position is the label. Known before the videos are indexed."""
+        if self._manifest is not None:
+            return self._manifest.classes
+        return self.annotations().classes if self.manifest_file is None else self.manifest().classes
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+    def prepare_data(self) -> None:
+        """Indexes the source, on one process of each machine; a second time only what has changed."""
+        if self.manifest_file is not None:
+            return
+        annotations, path = self.annotations(), self.manifest_path()
+        for note in annotations.notes:
+            log.warning(note)
+        with counted_progress("indexing videos") as (on_start, on_video):
+            manifest = index_videos(annotations, path, on_start=on_start, on_video=on_video)
+        if manifest.bad:
+            total = len(manifest.bad) + len(manifest.records)
+            listed = path.with_name(path.stem + ".bad.csv")
+            log.warning(f"{len(manifest.bad)} of {total} videos cannot be decoded and are left out; see {listed}")
+
+    def manifest(self) -> Manifest:
+        """The verified list; ``prepare_data`` has made it."""
+        if self._manifest is None:
+            self._manifest = read_manifest(Path(self.manifest_file) if self.manifest_file else self.manifest_path())
+        return self._manifest
+
+    def setup(self, stage: str) -> None:
+        """Reads the manifest and says which videos serve for what."""
+        parts = {"train": self.train_records(), "val": self.val_records(), "test": self.test_records()}
+        if stage == "fit":
+            rank_zero_info(f"videos: {', '.join(f'{len(records)} {name}' for name, records in parts.items())}")
+
+    def train_records(self) -> list[VideoRecord]:
+        """The videos that are trained on."""
+        return self._hold_out()[0] if self.holdout else self.manifest().split("train")
+
+    def val_records(self) -> list[VideoRecord]:
+        """The videos that choose the best checkpoint: held out of train, or the val split."""
+        return self._hold_out()[1] if self.holdout else self.manifest().split("val")
+
+    def test_records(self) -> list[VideoRecord]:
+        """The videos that are read once at the end: the test split, else val where it chose nothing."""
+        return self.manifest().split("test") or (self.manifest().split("val") if self.holdout else [])
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        """Random clips in an order that is a function of (seed, epoch)."""
+        records = self.train_records()
+        world_size = self.trainer.world_size if self.trainer else 1
+        if len(records) < self.batch_size * world_size:
+            raise InputError(
+                f"{len(records)} training videos do not fill one batch of {self.batch_size} on {world_size} device(s); "
+                f"lower --data.batch_size to at most {len(records) // world_size}"
+            )
+        dataset = self._dataset(records, 0, TrainTransform(self.crop_px, self.augmentation), 1)
+        return self._loader(dataset, self.batch_size, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Sample]:
+        """One clip from the middle of each video, centre crop."""
+        records = self.val_records()
+        if not records:
+            raise InputError(
+                "no videos to choose the best checkpoint on: add a val/ folder beside train/, "
+                "or hold a fifth of train out with --data.holdout=0.2"
+            )
+        return self._eval_loader(records, num_clips=1, num_crops=1)
+
+    def test_dataloader(self) -> DataLoader[Sample]:
+        """``num_test_clips`` x ``num_test_crops`` views of each video."""
+        records = self.test_records()
+        if not records:
+            raise InputError(
+                "no videos to test on: add a test/ folder, or a val/ folder together with --data.holdout=0.2 "
+                "(then val chooses nothing and is read at the end)"
+            )
+        return self._eval_loader(records, self.num_test_clips, self.num_test_crops)
+
+    def _hold_out(self) -> tuple[list[VideoRecord], list[VideoRecord]]:
+        return hold_out(self.manifest().split("train"), fraction=self.holdout, group=self.group)
+
+    def _eval_loader(self, records: list[VideoRecord], num_clips: int, num_crops: int) -> DataLoader[Sample]:
+        transform = EvalTransform(self.short_side_px, self.crop_px, num_crops)
+        dataset = self._dataset(records, num_clips, transform, num_crops)
+        return self._loader(dataset, max(1, self.batch_size // (num_clips * num_crops)), shuffle=False)
+
+    def _dataset(
+        self, records: list[VideoRecord], num_clips: int, transform: TrainTransform | EvalTransform, num_views: int
+    ) -> VideoDataset:
+        spec = ClipSpec(self.num_frames, self.frame_stride, num_clips)
+        return VideoDataset(records, spec, transform, crop_px=self.crop_px, views_per_clip=num_views, seed=self.seed)
+
+    def _loader(self, dataset: VideoDataset, batch_size: int, *, shuffle: bool) -> DataLoader[Sample]:
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        sampler = EpochSampler(len(dataset), shuffle=shuffle, seed=self.seed, rank=rank, world_size=world_size)
+        return DataLoader(
+            dataset,
+            batch_size,
+            sampler=sampler,  # type: ignore[arg-type]  # torch types it as a sampler of samples; it gives their keys
+            num_workers=self.num_workers,
+            collate_fn=Batch.collate,
+            drop_last=shuffle,
+            pin_memory=True,
+            persistent_workers=self.num_workers > 0,
+        )

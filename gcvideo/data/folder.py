@@ -1,0 +1,43 @@
+"""A folder with one folder per class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gcvideo.data.annotations import Annotations, read_class_folders
+from gcvideo.data.datamodule import VideoDataModule
+from gcvideo.data.index import cached_manifest_path
+from gcvideo.data.labels import find_classes
+from gcvideo.errors import InputError
+
+
+class VideoFolder(VideoDataModule):
+    """Videos in ``root/CLASS/``, or in ``root/train/CLASS/`` with ``val`` and ``test`` beside it.
+
+    Args:
+        root: the folder; it is indexed at the first use (every video is decoded once) and may be read-only.
+        classes: name of a shipped class list (such as ucf101) or a text file with a class name a line, to fix the
+            order of the labels; without it the folder names are sorted.
+        kwargs: see VideoDataModule.
+
+    Raises:
+        InputError: if neither ``root`` nor ``manifest`` is given, or the folder has no such layout.
+    """
+
+    def __init__(self, root: str | None = None, classes: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if root is None and self.manifest_file is None:
+            raise InputError("no videos named: give the folder with --data.root=FOLDER (it holds a folder per class)")
+        self.root = Path(root).expanduser() if root else None
+        self.class_list = classes
+
+    def annotations(self) -> Annotations:
+        """The files and labels of the folder."""
+        assert self.root is not None
+        return read_class_folders(self.root, find_classes(self.class_list) if self.class_list else None)
+
+    def manifest_path(self) -> Path:
+        """In the user's cache, as the folder may be read-only."""
+        assert self.root is not None
+        return cached_manifest_path(self.root)

@@ -1,0 +1,67 @@
+"""Holds out part of the training videos, by group, to choose the best checkpoint on."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections import defaultdict
+from pathlib import Path
+
+from gcvideo.errors import InputError
+from gcvideo.records import VideoRecord
+
+
+def hold_out(
+    records: list[VideoRecord], *, fraction: float, group: str | None
+) -> tuple[list[VideoRecord], list[VideoRecord]]:
+    """Splits videos into (kept, held out) so that no group is on both sides.
+
+    In each class the same share of groups is held out, at least one; which ones depends on the file names alone, so
+    every run holds out the same. A class with a single group is not split: all of it is kept.
+
+    Args:
+        records: the videos.
+        fraction: the share of groups to hold out, 0 < fraction < 1.
+        group: a regular expression; files whose match (its first bracket, if it has one) is the same belong together,
+            within a class. Without it, and for files it does not match, each file stands for itself.
+
+    Raises:
+        InputError: if the pattern is no regular expression, the fraction is out of range, or nothing can be held out.
+    """
+    if not 0 < fraction < 1:
+        raise InputError(f"data.holdout is {fraction}; expected a share of the training videos between 0 and 1")
+    groups: dict[int, dict[str, list[VideoRecord]]] = defaultdict(lambda: defaultdict(list))
+    pattern = _compiled(group)
+    for record in records:
+        groups[record.label][_group_name(record, pattern)].append(record)
+    held: set[str] = set()
+    for members in groups.values():
+        names = sorted(members, key=_digest)
+        count = min(len(names) - 1, max(1, math.ceil(fraction * len(names) - 0.5)))
+        held.update(record.path for name in names[:count] for record in members[name])
+    if not held:
+        raise InputError(
+            f"no class has two groups of videos to choose the best checkpoint on (data.group is {group!r}); "
+            "add a val/ folder, or set --data.group=null to split file by file"
+        )
+    return [r for r in records if r.path not in held], [r for r in records if r.path in held]
+
+
+def _compiled(group: str | None) -> re.Pattern[str] | None:
+    try:
+        return re.compile(group) if group else None
+    except re.error as error:
+        raise InputError(f"data.group is {group!r}, not a regular expression: {error}") from None
+
+
+def _group_name(record: VideoRecord, pattern: re.Pattern[str] | None) -> str:
+    name = Path(record.path).name
+    match = pattern.search(name) if pattern else None
+    if match is None:
+        return name
+    return match.group(1) if match.re.groups else match.group(0)
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()

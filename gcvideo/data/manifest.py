@@ -1,0 +1,140 @@
+"""The verified list of videos: a CSV with one row a video, its class names, and the files that cannot be used.
+
+``NAME.csv`` has the columns of ``VideoRecord`` with the class name for the label; ``NAME.classes.txt`` fixes the order
+of the classes; ``NAME.bad.csv`` names the files without a decodable frame, with the reason. Paths are relative to the
+manifest where the videos lie below its folder, so that both can be moved together, and absolute elsewhere.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from gcvideo.errors import InputError
+from gcvideo.records import VideoRecord
+
+_COLUMNS = [field.name for field in fields(VideoRecord)]
+_NUMBERS: dict[str, type] = {name: int for name in ("num_frames", "width", "height", "num_bytes", "modified_ns")}
+_NUMBERS["fps"] = float
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Verified videos.
+
+    Attributes:
+        classes: class names; the position is the label.
+        records: the videos, in the order of the file.
+        bad: path and reason of each file that cannot be used.
+    """
+
+    classes: tuple[str, ...]
+    records: tuple[VideoRecord, ...]
+    bad: tuple[tuple[str, str], ...] = ()
+
+    def split(self, name: str) -> list[VideoRecord]:
+        """The records of one split, in order."""
+        return [record for record in self.records if record.split == name]
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Reads a manifest that ``write_manifest`` wrote.
+
+    Raises:
+        InputError: if the file is missing, or a row is not as it should be; the message names file and line.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such manifest; make it with: gcvideo index FOLDER --out {path}")
+    classes = read_classes(_beside(path, ".classes.txt"))
+    records = [_record(row, path, line, classes) for line, row in _rows(path)]
+    bad_path = _beside(path, ".bad.csv")
+    bad = tuple((row["path"], row["reason"]) for _, row in _rows(bad_path)) if bad_path.is_file() else ()
+    return Manifest(classes, tuple(records), bad)
+
+
+def write_manifest(manifest: Manifest, path: Path) -> None:
+    """Writes the three files; each appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write_lines(_beside(path, ".classes.txt"), manifest.classes)
+    _write_csv(_beside(path, ".bad.csv"), ["path", "reason"], ({"path": p, "reason": r} for p, r in manifest.bad))
+    rows = (
+        asdict(record) | {"path": _stored_path(record.path, path), "label": manifest.classes[record.label]}
+        for record in manifest.records
+    )
+    _write_csv(path, _COLUMNS, rows)
+
+
+def read_classes(path: Path) -> tuple[str, ...]:
+    """Class names, one a line; line n (from 0) is label n. Empty lines and lines that start with ``#`` do not count.
+
+    Raises:
+        InputError: if the file is missing, is empty or names a class twice.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such class list; expected a text file with one class name a line")
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    names = tuple(line for line in lines if line and not line.startswith("#"))
+    if not names:
+        raise InputError(f"{path}: no class name in it; expected one a line")
+    doubled = next((name for name in names if names.count(name) > 1), None)
+    if doubled is not None:
+        raise InputError(f"{path}: class {doubled!r} is listed twice; delete one of the lines")
+    return names
+
+
+def _record(row: dict[str, str], path: Path, line: int, classes: tuple[str, ...]) -> VideoRecord:
+    missing = [name for name in _COLUMNS if row.get(name) in (None, "")]
+    if missing:
+        raise InputError(f"{path}, line {line}: no value for {missing[0]}; make the manifest again with: gcvideo index")
+    if row["label"] not in classes:
+        raise InputError(f"{path}, line {line}: label {row['label']!r} is not in {_beside(path, '.classes.txt').name}")
+    values: dict[str, Any] = {name: _number(row, name, path, line) for name in _NUMBERS}
+    values |= {name: row[name] for name in ("split", "codec", "reader")}
+    return VideoRecord(path=str(path.parent / row["path"]), label=classes.index(row["label"]), **values)
+
+
+def _number(row: dict[str, str], name: str, path: Path, line: int) -> int | float:
+    try:
+        value: int | float = _NUMBERS[name](row[name])
+    except ValueError:
+        raise InputError(f"{path}, line {line}: {name} is {row[name]!r}, expected a number") from None
+    return value
+
+
+def _rows(path: Path) -> Iterable[tuple[int, dict[str, str]]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        for row in reader:
+            yield reader.line_num, row
+
+
+def _stored_path(video: str, manifest: Path) -> str:
+    absolute, folder = Path(os.path.abspath(video)), Path(os.path.abspath(manifest.parent))
+    return str(absolute.relative_to(folder)) if absolute.is_relative_to(folder) else str(absolute)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.stem + ending)
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    _replace(path, "".join(f"{line}\n" for line in lines))
+
+
+def _write_csv(path: Path, columns: list[str], rows: Iterable[dict[str, Any]]) -> None:
+    temporary = path.with_name(path.name + f".{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    temporary.replace(path)
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + f".{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

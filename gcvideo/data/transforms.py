@@ -1,0 +1,81 @@
+"""From decoded frames to views. Everything stays uint8 until it is on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as F
+
+Transform = Callable[[Tensor], list[Tensor]]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is varied from one training clip to the next; one draw holds for all frames of a clip.
+
+    Attributes:
+        area: share of the picture a training crop covers, from and to, as in random resized crop.
+        aspect: width to height of that crop, from and to.
+        flip: probability of a left-right flip; 0 where left and right tell classes apart.
+        jitter: strength of brightness, contrast and saturation jitter, 0 to 1; hue varies by a quarter of it.
+    """
+
+    area: tuple[float, float] = (0.35, 1.0)
+    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.5
+    jitter: float = 0.0
+
+
+class TrainTransform:
+    """One random view: ``uint8 (T, H, W, 3)`` to a list of one ``uint8 (3, T, crop_px, crop_px)``.
+
+    It draws from torch's global generator; the dataset seeds that for each sample.
+    """
+
+    def __init__(self, crop_px: int, augmentation: Augmentation) -> None:
+        steps: list[torch.nn.Module] = [
+            v2.RandomResizedCrop(crop_px, scale=augmentation.area, ratio=augmentation.aspect, antialias=True),
+            v2.RandomHorizontalFlip(augmentation.flip),
+        ]
+        if augmentation.jitter:
+            strength = augmentation.jitter
+            steps.append(v2.ColorJitter(strength, strength, strength, strength / 4))
+        self.steps = v2.Compose(steps)
+
+    def __call__(self, frames: Tensor) -> list[Tensor]:
+        """Draws once for all frames."""
+        picture: Tensor = self.steps(frames.permute(0, 3, 1, 2))  # (T, C, H, W)
+        return [picture.transpose(0, 1)]
+
+
+class EvalTransform:
+    """Fixed views: ``uint8 (T, H, W, 3)`` to ``num_crops`` of ``uint8 (3, T, crop_px, crop_px)``.
+
+    The short side is resized to ``short_side_px``; one crop is the centre, three lie along the long side.
+
+    Raises:
+        ValueError: if ``num_crops`` is neither 1 nor 3, or the crop is larger than the short side.
+    """
+
+    def __init__(self, short_side_px: int, crop_px: int, num_crops: int = 1) -> None:
+        if num_crops not in (1, 3):
+            raise ValueError(f"expected 1 or 3 crops, got {num_crops}")
+        if crop_px > short_side_px:
+            raise ValueError(f"crop_px {crop_px} is larger than short_side_px {short_side_px}; lower it")
+        self.short_side_px, self.crop_px, self.num_crops = short_side_px, crop_px, num_crops
+
+    def __call__(self, frames: Tensor) -> list[Tensor]:
+        """Resizes, then crops."""
+        picture = F.resize(frames.permute(0, 3, 1, 2), [self.short_side_px], antialias=True)  # (T, C, H, W)
+        height, width = picture.shape[-2:]
+        places = [0.5] if self.num_crops == 1 else [0.0, 0.5, 1.0]
+        crops = []
+        for place in places:
+            top = round((height - self.crop_px) * (place if height > width else 0.5))
+            left = round((width - self.crop_px) * (0.5 if height > width else place))
+            crops.append(F.crop(picture, top, left, self.crop_px, self.crop_px).transpose(0, 1))
+        return crops

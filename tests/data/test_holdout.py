@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from gcvideo.data.holdout import hold_out
+from gcvideo.errors import InputError
+from gcvideo.records import VideoRecord
+
+
+def _records(groups: int, clips: int, classes: int = 2) -> list[VideoRecord]:
+    return [
+        VideoRecord(f"c{c}/v_x{c}_g{g:02d}_c{k:02d}.avi", c, "train", 9, 25.0, 8, 8, "h264", "pyav", 1, 1)
+        for c in range(classes)
+        for g in range(groups)
+        for k in range(clips)
+    ]
+
+
+def test_no_group_is_on_both_sides() -> None:
+    kept, held = hold_out(_records(20, 4), fraction=0.15, group=r"_g(\d+)_")
+    sides = [{(record.label, record.path.split("_g")[1][:2]) for record in side} for side in (kept, held)]
+    assert sides[0] & sides[1] == set()
+    assert (len(kept), len(held)) == (2 * 17 * 4, 2 * 3 * 4)
+
+
+def test_every_class_gives_the_same_share() -> None:
+    _, held = hold_out(_records(10, 2, classes=5), fraction=0.2, group=r"_g(\d+)_")
+    assert [sum(record.label == c for record in held) for c in range(5)] == [4] * 5
+
+
+def test_choice_does_not_depend_on_the_order() -> None:
+    records = _records(10, 2)
+    shuffled = random.Random(0).sample(records, len(records))
+    _, held = hold_out(records, fraction=0.2, group=r"_g(\d+)_")
+    _, held_shuffled = hold_out(shuffled, fraction=0.2, group=r"_g(\d+)_")
+    assert {r.path for r in held} == {r.path for r in held_shuffled}
+
+
+def test_without_a_pattern_each_file_stands_for_itself() -> None:
+    kept, held = hold_out(_records(2, 10), fraction=0.1, group=None)
+    assert (len(kept), len(held)) == (36, 4)
+
+
+def test_single_group_cannot_be_split() -> None:
+    with pytest.raises(InputError, match=r"no class has two groups.*--data.group=null"):
+        hold_out(_records(1, 8), fraction=0.2, group=r"_g(\d+)_")
+
+
+def test_bad_pattern_and_fraction_are_refused() -> None:
+    with pytest.raises(InputError, match="not a regular expression"):
+        hold_out(_records(2, 2), fraction=0.2, group="(")
+    with pytest.raises(InputError, match="between 0 and 1"):
+        hold_out(_records(2, 2), fraction=1.2, group=None)
