@@ -1,0 +1,81 @@
+"""What is trained, saved and exported: normalisation, backbone with blocks, head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gcvideo.models.backbones.resnet import Backbone
+from gcvideo.models.sites import Insertion, insert
+
+KINETICS_MEAN = (0.45, 0.45, 0.45)
+KINETICS_STD = (0.225, 0.225, 0.225)
+
+
+class Network(nn.Module):
+    """From pixels to class scores; the parameter names are those of pytorchvideo's zoo (``blocks.N. …``).
+
+    Args:
+        backbone: the 3D ResNet; the network takes its modules over.
+        num_classes: K.
+        context: named insertions of context blocks; None leaves one out.
+        dropout: before the classifier, 0 to 1.
+        mean: of each colour, in pixel values scaled to 0-1.
+        std: of each colour, likewise.
+
+    Shape:
+        input: (N, 3, T, H, W), uint8 0-255 or floating 0-1; output: (N, K), logits.
+
+    Raises:
+        ValueError: if an insertion names a place that does not exist.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        num_classes: int,
+        context: Mapping[str, Insertion | None] | None = None,
+        dropout: float = 0.5,
+        mean: Sequence[float] = KINETICS_MEAN,
+        std: Sequence[float] = KINETICS_STD,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("std", torch.tensor(std))
+        wanted = {name: insertion for name, insertion in (context or {}).items() if insertion is not None}
+        self.block_paths = [path for name, insertion in wanted.items() for path in insert(backbone, name, insertion)]
+        self.blocks = nn.ModuleList([*backbone.blocks, Head(backbone.out_channels, num_classes, dropout)])
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Normalises, then every block in order."""
+        x = self.normalize(clips)
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+    def normalize(self, clips: Tensor) -> Tensor:
+        """uint8 0-255 or floating 0-1 to mean 0 and standard deviation 1, float32."""
+        scale = 1 / 255 if clips.dtype == torch.uint8 else 1.0
+        slope, offset = (v.view(3, 1, 1, 1) for v in (scale / self.std, self.mean / self.std))
+        return clips.float() * slope - offset
+
+
+class Head(nn.Module):
+    """Average over all positions, dropout, linear classifier: (N, C, T, H, W) to (N, K), for any clip and crop size."""
+
+    def __init__(self, channels: int, num_classes: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.proj = nn.Linear(channels, num_classes)
+        nn.init.normal_(self.proj.weight, std=0.01)
+        nn.init.zeros_(self.proj.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """proj(dropout(mean(x)))."""
+        logits: Tensor = self.proj(self.dropout(x.mean(dim=(2, 3, 4))))
+        return logits
