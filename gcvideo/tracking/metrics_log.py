@@ -1,0 +1,73 @@
+"""metrics.jsonl: one JSON object a line, flushed line by line. The record of a run that survives a kill."""
+
+from __future__ import annotations
+
+import json
+import math
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+FILE_NAME = "metrics.jsonl"
+
+
+class MetricsLog(Logger):
+    """Appends every logged number to ``folder/metrics.jsonl`` with its optimizer step (0-based).
+
+    Args:
+        folder: the run folder; it exists.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.path = folder / FILE_NAME
+
+    @property
+    def name(self) -> str:
+        """A name for Lightning."""
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        """The run folder's name."""
+        return self.path.parent.name
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Nothing: config.yaml has them."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Writes one line."""
+        numbers = {name: _json_number(value) for name, value in metrics.items()}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **numbers}) + "\n")
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a run; a last line that a kill cut short does not count."""
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
+def cut_metrics(folder: Path, step: int) -> None:
+    """Drops the rows from a step on: a run that continues there writes them again, and each stands once."""
+    rows = [row for row in read_metrics(folder) if row["step"] < step]
+    temporary = folder / (FILE_NAME + ".tmp")
+    temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    temporary.replace(folder / FILE_NAME)
+
+
+def _json_number(value: Any) -> float | int | str:
+    number = value if isinstance(value, int) else float(value)
+    return number if math.isfinite(number) else str(number)

@@ -1,0 +1,43 @@
+"""What a person sees while a run goes: a bar on a terminal, a line an epoch in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
+
+_SHOWN = {"train/loss": "loss {:.4f}", "val/loss": "val loss {:.4f}", "val/top1": "val top-1 {:.1%}"}
+
+
+def progress_callbacks(*, bar: bool) -> list[Callback]:
+    """The bar where standard output is a terminal, and the lines in any case.
+
+    Args:
+        bar: whether a bar is wanted at all.
+    """
+    bars: list[Callback] = [RichProgressBar(leave=False)] if bar and sys.stdout.isatty() else []
+    return [*bars, EpochLines()]
+
+
+class EpochLines(Callback):
+    """Prints one line an epoch: what was reached, how fast, how long."""
+
+    def __init__(self) -> None:
+        self._began = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock."""
+        self._began = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Prints the line, on the first process only."""
+        if not trainer.is_global_zero:
+            return
+        numbers = trainer.callback_metrics
+        shown = [text.format(float(numbers[name])) for name, text in _SHOWN.items() if name in numbers]
+        if "perf/clips_per_s" in numbers:
+            shown.append(f"{float(numbers['perf/clips_per_s']):.0f} clips/s")
+        epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        print(f"{epoch:>12}  {'  '.join(shown)}  {time.monotonic() - self._began:.1f} s", flush=True)

@@ -1,0 +1,114 @@
+"""The run folder: decided by the first process, and everything a run leaves behind is written from here."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import WandbLogger
+
+from gcvideo.errors import InputError
+from gcvideo.tracking.metrics_log import MetricsLog, cut_metrics
+from gcvideo.tracking.wandb_run import start_wandb
+
+
+def new_run_folder(name: str) -> Path:
+    """``runs/NAME-TIME`` in the working folder; a number follows where two runs start in the same second."""
+    stem = Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    candidates = [stem, *(stem.with_name(f"{stem.name}-{number}") for number in range(2, 1000))]
+    return next(path for path in candidates if not path.exists())
+
+
+class RunTracker(Callback):
+    """Makes the run folder once the videos are indexed, so that a mistake leaves none behind, and opens its logs.
+
+    Args:
+        folder: the run folder; on several processes the first one's counts.
+        name: of the run.
+        job_type: fit, validate or test.
+        config: the full resolved configuration.
+        use_wandb: whether a W&B run is kept.
+    """
+
+    def __init__(self, folder: Path, *, name: str, job_type: str, config: dict[str, Any], use_wandb: bool) -> None:
+        self.folder, self.name, self.job_type = folder, name, job_type
+        self.config, self.use_wandb = config, use_wandb
+        self.wandb: WandbLogger | None = None
+        self._wandb_run_id: str | None = None
+        self._is_set_up = False
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Folder, configuration and logs, on the first process; the others learn the folder."""
+        if self._is_set_up:
+            return
+        self._is_set_up = True
+        self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
+        for checkpoint in checkpoints_of(trainer):
+            checkpoint.dirpath = str(self.folder)
+        if trainer.is_global_zero:
+            self._open_logs(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Kept in every checkpoint."""
+        return {"wandb_run_id": self._wandb_run_id}
+
+    def _open_logs(self, trainer: Trainer) -> None:
+        make_folder(self.folder)
+        self._wandb_run_id, step = _state_in(trainer.ckpt_path)
+        if self.job_type == "fit":
+            text = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
+            (self.folder / "config.yaml").write_text(text, encoding="utf-8")
+            cut_metrics(self.folder, step)
+        trainer.loggers = [*trainer.loggers, MetricsLog(self.folder)]
+        if self.use_wandb:
+            self.wandb = start_wandb(
+                self.folder, name=self.name, run_id=self._wandb_run_id, job_type=self.job_type, config=self.config
+            )
+            self._wandb_run_id = self.wandb.experiment.id
+            trainer.loggers = [*trainer.loggers, self.wandb]
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder that can be written into.
+
+    Raises:
+        InputError: if it cannot be made, or nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"run folder {folder} cannot be used: {error.strerror}; name another one with --run_dir=DIR"
+        ) from error
+
+
+def checkpoint_callbacks() -> list[ModelCheckpoint]:
+    """``best.ckpt`` by video-level validation top-1, and ``last.ckpt`` after every epoch."""
+    always = {"enable_version_counter": False, "save_on_train_epoch_end": True}
+    return [
+        ModelCheckpoint(filename="best", monitor="val/top1", mode="max", **always),
+        ModelCheckpoint(filename="last", **always),
+    ]
+
+
+def checkpoints_of(trainer: Trainer) -> list[ModelCheckpoint]:
+    """Those of the trainer's checkpoint callbacks that have no folder of their own."""
+    callbacks = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
+    return [callback for callback in callbacks if callback.dirpath is None]
+
+
+def _state_in(ckpt_path: Any) -> tuple[str | None, int]:
+    """W&B run id and number of optimizer steps in a checkpoint; none and 0 without one."""
+    if not ckpt_path:
+        return None, 0
+    checkpoint = torch.load(ckpt_path, map_location="cpu", weights_only=True, mmap=True)
+    state = checkpoint.get("callbacks", {}).get(RunTracker.__qualname__, {})
+    return state.get("wandb_run_id"), int(checkpoint.get("global_step", 0))

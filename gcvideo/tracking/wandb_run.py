@@ -1,0 +1,61 @@
+"""The W&B run of a run folder: online where there is a key, else offline, and everything of it inside the folder."""
+
+from __future__ import annotations
+
+import logging
+import netrc
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import wandb
+from lightning.pytorch.loggers import WandbLogger
+
+log = logging.getLogger(__name__)
+
+_INIT_SECONDS, _FINISH_SECONDS = 10, 60
+
+
+def start_wandb(folder: Path, *, name: str, run_id: str | None, job_type: str, config: dict[str, Any]) -> WandbLogger:
+    """Starts (or continues) a W&B run; an unreachable server makes it an offline one, with one line that says so.
+
+    Args:
+        folder: the run folder; W&B's files and the staging of its artifacts go there.
+        name: shown in W&B.
+        run_id: the id of the run to continue; None starts a new one.
+        job_type: fit, validate or test.
+        config: the resolved configuration.
+    """
+    for variable, place in {"WANDB_DATA_DIR": "wandb/data", "WANDB_CACHE_DIR": "wandb/cache"}.items():
+        os.environ.setdefault(variable, str((folder / place).absolute()))
+    wanted = os.environ.get("WANDB_MODE") or ("online" if has_api_key() else "offline")
+    options = dict(
+        project=os.environ.get("WANDB_PROJECT", "gcvideo"),
+        dir=str(folder),
+        name=name,
+        id=run_id,
+        resume="allow",
+        job_type=job_type,
+        config=config,
+        settings=wandb.Settings(init_timeout=_INIT_SECONDS, finish_timeout=_FINISH_SECONDS, silent=True),
+    )
+    try:
+        run = wandb.init(mode=wanted, **options)  # type: ignore[arg-type]
+    except (wandb.errors.CommError, wandb.errors.UsageError) as error:
+        log.warning(f"W&B cannot be reached ({str(error).splitlines()[0]}); this run is recorded offline")
+        run = wandb.init(mode="offline", **options)  # type: ignore[arg-type]
+    if run.offline:
+        log.info(f"W&B: offline (no API key is configured); upload later with: wandb sync {run.dir.rsplit('/', 1)[0]}")
+    return WandbLogger(experiment=run)
+
+
+def has_api_key() -> bool:
+    """Whether a key, or a token file, is configured for the server in use."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

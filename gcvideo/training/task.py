@@ -1,0 +1,142 @@
+"""The task: what one training, validation and test step does. It logs numbers and never names a logger."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from lightning import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.optim import SGD, Optimizer
+
+from gcvideo.evaluation.metrics import accuracies
+from gcvideo.evaluation.scores import VideoScores
+from gcvideo.models.backbones.resnet import Backbone
+from gcvideo.models.network import Network
+from gcvideo.models.sites import Insertion
+from gcvideo.records import Batch, Evaluation
+from gcvideo.training.mixing import Mixing
+from gcvideo.training.optimization import Schedule, num_optimizer_steps, parameter_groups
+from gcvideo.training.seeds import seed_step
+
+
+def _sgd(parameters: Any) -> Optimizer:
+    return SGD(parameters, lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4)
+
+
+class ActionRecognition(LightningModule):
+    """Learns to tell the class of a video.
+
+    Args:
+        backbone: the 3D ResNet.
+        num_classes: K (set by the data).
+        context: named insertions of context blocks; null leaves one out.
+        dropout: before the classifier, 0 to 1.
+        optimizer: makes the optimizer from parameter groups.
+        schedule: how the learning rate goes.
+        mixing: mixup, cutmix, label smoothing.
+        decay_norms_and_biases: whether weight decay holds for norms and biases too.
+        channels_last: memory layout channels_last_3d (faster where convolutions are; the same results).
+        seed: the run's seed (set by seed_everything).
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        num_classes: int,
+        context: dict[str, Insertion | None] | None = None,
+        dropout: float = 0.5,
+        optimizer: OptimizerCallable = _sgd,
+        schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
+        mixing: Mixing = Mixing(),  # noqa: B008 (frozen)
+        decay_norms_and_biases: bool = False,
+        channels_last: bool = True,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(logger=False)  # the run tracker records the whole configuration
+        self.network = Network(backbone, num_classes, context, dropout)
+        if channels_last:  # the weights' layout; a convolution brings its input into it
+            self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.num_classes, self.make_optimizer, self.schedule = num_classes, optimizer, schedule
+        self.mixing, self.decay_norms_and_biases, self.seed = mixing, decay_norms_and_biases, seed
+        self.scores = VideoScores()
+        self.evaluation: Evaluation | None = None
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Logits (N, K) of clips (N, 3, T, H, W), uint8 0-255 or floating 0-1."""
+        logits: Tensor = self.network(clips)
+        return logits
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Dropout and mixing depend on (seed, step, rank) alone, so a continued run draws what the whole run drew."""
+        seed_step(self.seed, self.global_step, self.global_rank)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Mean cross-entropy of the readable clips."""
+        clips, labels, valid = _flat(batch)
+        clips, targets = self.mixing(clips, labels, self.num_classes)
+        logits = self(clips).float()
+        losses = cross_entropy(logits, targets, reduction="none")
+        loss = (losses * valid).sum() / valid.sum().clamp(min=1)
+        hits = (logits.argmax(dim=1) == targets.argmax(dim=1))[valid].float()
+        count = int(valid.sum())
+        self.log("train/loss", loss, prog_bar=True, batch_size=count, on_step=True, on_epoch=False)
+        self.log("train/top1", hits.mean() if count else 0.0, prog_bar=True, batch_size=count)
+        self._count_failures(batch)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collects scores."""
+        self._score(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collects scores."""
+        self._score(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the video-level accuracies."""
+        self._finish("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the video-level accuracies."""
+        self._finish("test")
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer and its schedule; the number of steps is computed here, not asked of the trainer.
+
+        (``trainer.estimated_stepping_batches`` would cancel the resume of a loader.)
+        """
+        groups = parameter_groups(self.network, decay_norms_and_biases=self.decay_norms_and_biases)
+        optimizer = self.make_optimizer(groups)
+        scheduler = self.schedule.build(optimizer, self._total_steps())
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _total_steps(self) -> int:
+        trainer = self.trainer
+        batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
+        limit = trainer.limit_train_batches
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        epochs = -1 if trainer.max_epochs is None else trainer.max_epochs
+        return num_optimizer_steps(batches, epochs, trainer.accumulate_grad_batches, trainer.max_steps)
+
+    def _score(self, batch: Batch) -> None:
+        self.scores.update(batch, self(_flat(batch)[0]))
+
+    def _finish(self, split: Literal["val", "test"]) -> None:
+        self.evaluation, self.scores = self.scores.compute(), VideoScores()
+        numbers = accuracies(self.evaluation)
+        for name, value in numbers.items():
+            self.log(f"{split}/{name}", value, prog_bar=name == "top1", rank_zero_only=False)
+        self.log(f"{split}/failed", float(len(self.evaluation.failures)))
+
+    def _count_failures(self, batch: Batch) -> None:
+        self.log("data/failed", float(len(batch.failures)), on_step=False, on_epoch=True, reduce_fx="sum", batch_size=1)
+
+
+def _flat(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Views become clips: (N, C, T, H, W), labels (N,), valid (N,), with N = B·V."""
+    labels = batch.labels[:, None].expand_as(batch.view_indices)
+    return batch.clips.flatten(0, 1), labels.flatten(), batch.valid.flatten()
