@@ -1,0 +1,105 @@
+"""One command ``gcvideo``: finds the file of the command asked for, and opens nothing else.
+
+A command is a file in ``gcvideo/commands``: the first line of its docstring is its line in the help, and its
+``main(arguments)`` gives the exit code. This file imports nothing heavy, so that ``--help`` comes at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import logging
+import sys
+import traceback
+import warnings
+from pathlib import Path
+
+from gcvideo import __version__
+from gcvideo.errors import InputError
+
+_FOLDER = Path(__file__).parent / "commands"
+_REMARKS = (
+    ".*`torch.jit.script` is deprecated.*",  # fvcore scripts a function when it is imported
+    ".*does not have many workers which may be a bottleneck.*",  # measured, not guessed: see perf/data_wait
+    ".*The number of training batches .* is smaller than the logging interval.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*'pin_memory' argument is set as true but no accelerator is found.*",
+    ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # inside Lightning
+)
+_OPTIONS = """options:
+  -h, --help              this text; gcvideo COMMAND --help tells more
+  --version               the version
+  --print_completion SHELL  a completion script for bash, zsh or tcsh
+  --debug                 (with any command) the traceback of an error
+
+first steps:
+  gcvideo demo                                        the whole job on embedded videos, in minutes
+  gcvideo fit --config folder --data.root MY_VIDEOS   train on a folder with a folder per class
+  gcvideo doctor                                      what is installed, what is missing for what"""
+
+
+def run(arguments: list[str]) -> int:
+    """Runs a command.
+
+    Returns:
+        0 when it went well, 1 when it failed, 2 when it was called wrongly.
+    """
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    _speak_plainly()
+    try:
+        return _dispatch(arguments)
+    except KeyboardInterrupt:
+        print("gcvideo: interrupted", file=sys.stderr)
+        return 130
+    except InputError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"gcvideo: error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def command_names() -> list[str]:
+    """Every command, sorted."""
+    return sorted(path.stem for path in _FOLDER.glob("*.py") if not path.name.startswith("_"))
+
+
+def _dispatch(arguments: list[str]) -> int:
+    first = arguments[0] if arguments else "--help"
+    if first in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if first == "--version":
+        print(f"gcvideo {__version__}")
+        return 0
+    if first.startswith("--print_completion"):
+        shell = first.partition("=")[2] or (arguments[1] if len(arguments) > 1 else "bash")
+        command = importlib.import_module("gcvideo.commands._completion")
+        return int(command.print_completion(shell))
+    if first not in command_names():
+        raise InputError(f"unknown command {first!r}{_suggestion(first)}; gcvideo --help lists them all", exit_code=2)
+    return int(importlib.import_module(f"gcvideo.commands.{first}").main(arguments[1:]))
+
+
+def _speak_plainly() -> None:
+    """Plain lines of our own, and none of the libraries' remarks that a user can do nothing about."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("gcvideo").setLevel(logging.INFO)
+    for message in _REMARKS:
+        warnings.filterwarnings("ignore", message)
+
+
+def _help() -> str:
+    rows = "\n".join(f"  {name:<12}{_first_line(name)}" for name in command_names())
+    return f"usage: gcvideo COMMAND [options]\n\nAction recognition in video.\n\ncommands:\n{rows}\n\n{_OPTIONS}"
+
+
+def _first_line(name: str) -> str:
+    text = (_FOLDER / f"{name}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+
+
+def _suggestion(word: str) -> str:
+    near = difflib.get_close_matches(word, command_names(), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

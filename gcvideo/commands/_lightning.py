@@ -1,0 +1,191 @@
+"""What fit, validate and test share: the config becomes objects, the trainer runs, the results are left in a folder."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import pkgutil
+from typing import Any
+
+from jsonargparse import DefaultHelpFormatter
+from lightning import Callback, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+import gcvideo.data
+import gcvideo.models.backbones
+import gcvideo.models.blocks
+from gcvideo.commands._configs import config_names, with_found_configs
+from gcvideo.commands._errors import explained_building, explained_parsing
+from gcvideo.commands._folders import choose_folder, find_checkpoint
+from gcvideo.commands._results import evaluate_best, finish
+from gcvideo.data.datamodule import VideoDataModule
+from gcvideo.errors import InputError
+from gcvideo.tracking.progress import progress_callbacks
+from gcvideo.tracking.run import RunTracker, checkpoint_callbacks
+from gcvideo.tracking.throughput import Throughput
+from gcvideo.training.task import ActionRecognition
+
+_TRAINER_DEFAULTS: dict[str, Any] = {
+    "use_distributed_sampler": False,  # our sampler knows the ranks
+    "num_sanity_val_steps": 0,
+    "log_every_n_steps": 10,
+}
+_SKIPPED = {"model", "train_dataloaders", "val_dataloaders", "dataloaders", "datamodule", "weights_only", "verbose"}
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Runs ``gcvideo fit``, ``validate`` or ``test``; gives the exit code."""
+    for name in ("lightning.pytorch", "lightning.fabric"):  # our own lines say what a user needs
+        logging.getLogger(name).setLevel(logging.WARNING)
+    _import_all(gcvideo.models.blocks, gcvideo.models.backbones, gcvideo.data)
+    arguments, configs = with_found_configs(arguments)
+    _run_cli(command, arguments, name=configs[-1].stem if configs else command)
+    return 0
+
+
+def parser_of(command: str) -> LightningArgumentParser:
+    """The options of one command; nothing is run."""
+    try:
+        _run_cli(command, None, name=command)
+    except _ParserOnly as built:
+        return built.parser
+    raise AssertionError("the command line stops before it parses")
+
+
+def _run_cli(command: str, arguments: list[str] | None, *, name: str) -> None:
+    """Builds the command line of one command, which runs it; without arguments it stops at its parser."""
+
+    class CommandLine(VideoCLI):
+        default_name = name
+
+        @staticmethod
+        def subcommands() -> dict[str, set[str]]:
+            return {command: _SKIPPED}
+
+    quiet = {"exit_on_error": False, "formatter_class": _HelpFormatter}
+    texts = {"usage": f"gcvideo {command} --config NAME_OR_FILE [--any.key=value ...]", "description": _teach(command)}
+    CommandLine(
+        ActionRecognition,
+        VideoDataModule,
+        subclass_mode_data=True,
+        save_config_callback=None,
+        trainer_defaults=_TRAINER_DEFAULTS,
+        seed_everything_default=0,
+        parser_kwargs={**quiet, "prog": "gcvideo", command: quiet | texts},
+        auto_configure_optimizers=False,
+        args=None if arguments is None else [command, *arguments],
+    )
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Keeps the lines of the examples."""
+
+
+class _ParserOnly(Exception):
+    """Carries a parser that was wanted for itself."""
+
+    def __init__(self, parser: LightningArgumentParser) -> None:
+        self.parser = parser
+
+
+class VideoCLI(LightningCLI):
+    """LightningCLI with a run folder, and one meaning of ``--ckpt_path``."""
+
+    default_name = "run"
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The options that are neither the trainer's, the model's nor the data's."""
+        parser.add_argument("--run_dir", type=str | None, default=None, help="The run folder; default: runs/NAME-TIME.")
+        parser.add_argument(
+            "--name", type=str | None, default=None, help="Name of the run; default: the config's name."
+        )
+        parser.add_argument(
+            "--final_test", type=bool, default=False, help="Whether fit ends with the test of the best checkpoint."
+        )
+        parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
+        parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parses without Lightning's warning that arguments were given in Python."""
+        if args is None:
+            raise _ParserOnly(self._parser(next(iter(self.subcommands()))))
+        with explained_parsing(self._parser(next(iter(self.subcommands())))):
+            self.config = parser.parse_args(args)
+
+    def _parse_ckpt_path(self) -> None:
+        """Resolves ``last`` and ``best``; the network is the config's, not the checkpoint's."""
+        options = self.config[self.config.subcommand]
+        options.ckpt_path = find_checkpoint(options.ckpt_path, options.run_dir)
+        if self.config.subcommand != "fit" and options.ckpt_path is None:
+            raise InputError(
+                "no checkpoint named: give one with --ckpt_path=FILE (a run leaves best.ckpt)", exit_code=2
+            )
+        self.folder = choose_folder(options.run_dir, options.ckpt_path, options.name or self.default_name)
+
+    def instantiate_classes(self) -> None:
+        """Data, model and trainer."""
+        with explained_building():
+            super().instantiate_classes()
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Adds what every run has: folder and logs, checkpoints, progress, throughput."""
+        options = self.config_init[self.subcommand]
+        self._dump_config()
+        wanted = options.trainer.logger
+        self.tracker = RunTracker(
+            self.folder,
+            name=options.name or self.default_name,
+            job_type=str(self.subcommand),
+            config=self.config_dump,
+            use_wandb=wanted in (None, True),
+        )
+        self.trainer_defaults["callbacks"] = self._callbacks(options)
+        return super().instantiate_trainer(
+            logger=False if wanted in (None, True) else wanted,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            **kwargs,
+        )
+
+    def _callbacks(self, options: Any) -> list[Callback]:
+        saving = self.subcommand == "fit" and options.trainer.enable_checkpointing is not False
+        bars = progress_callbacks(bar=options.trainer.enable_progress_bar is not False)
+        return [self.tracker, Throughput(), *bars, *(checkpoint_callbacks() if saving else [])]
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        kwargs = {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
+        return kwargs if subcommand == "fit" else {**kwargs, "verbose": False}
+
+    def after_fit(self) -> None:
+        """The results of the best checkpoint: on the videos that chose it, or on those kept for the end."""
+        evaluate_best(self.trainer, self.model, self.datamodule, on_test=self.config.fit.final_test)
+        finish(self.trainer, self.model, self.datamodule, self.tracker)
+
+    def after_validate(self) -> None:
+        """The results."""
+        finish(self.trainer, self.model, self.datamodule, self.tracker)
+
+    def after_test(self) -> None:
+        """The results."""
+        finish(self.trainer, self.model, self.datamodule, self.tracker)
+
+
+def _teach(command: str) -> str:
+    checkpoint = " --ckpt_path last --run_dir RUN" if command == "fit" else " --ckpt_path RUN/best.ckpt"
+    return (
+        f"examples:\n  gcvideo {command} --config folder --data.root MY_VIDEOS{checkpoint}\n"
+        f"  gcvideo {command} --config RUN/config.yaml{checkpoint}\n"
+        f"  gcvideo {command} --config NAME --print_config        every key with its value\n"
+        f"  gcvideo {command} --data.help VideoFolder             the options of a kind of data\n"
+        f"  gcvideo {command} --model.backbone.help SlowOnly      the options of a backbone\n"
+        f"shipped configs: {', '.join(config_names())}"
+    )
+
+
+def _import_all(*packages: Any) -> None:
+    """Imports every block, backbone and data set, so that a YAML can name it shortly."""
+    for package in packages:
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)

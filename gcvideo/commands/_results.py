@@ -1,0 +1,95 @@
+"""What a run leaves behind at its end: numbers, pictures, and a short summary with the next commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import wandb
+from lightning import LightningModule, Trainer
+
+from gcvideo.data.datamodule import VideoDataModule
+from gcvideo.evaluation.metrics import accuracies, confusion
+from gcvideo.records import Evaluation
+from gcvideo.tracking.metrics_log import read_metrics
+from gcvideo.tracking.pictures import draw_confusion, draw_curves
+from gcvideo.tracking.run import RunTracker
+
+
+def evaluate_best(trainer: Trainer, module: LightningModule, datamodule: VideoDataModule, *, on_test: bool) -> None:
+    """Measures the best checkpoint of a finished fit: on the test videos, or again on those that chose it."""
+    best = next((c.best_model_path for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None)), "")
+    if not best:
+        return
+    options: dict[str, Any] = {"datamodule": datamodule, "ckpt_path": best, "weights_only": True, "verbose": False}
+    if on_test:
+        trainer.test(module, **options)
+        return
+    loggers, trainer.loggers = trainer.loggers, []  # these numbers are in the log already, at their step
+    trainer.validate(module, **options)
+    trainer.loggers = loggers
+
+
+def finish(trainer: Trainer, module: Any, datamodule: VideoDataModule, tracker: RunTracker) -> None:
+    """Writes metrics.json and the pictures, closes the W&B run, prints the summary."""
+    if not trainer.is_global_zero or trainer.fast_dev_run:
+        return
+    folder = tracker.folder
+    split = "test" if trainer.state.fn == "test" else "val"
+    if module.evaluation is not None:
+        _write_numbers(folder, split, module.evaluation, _views(datamodule, split))
+        counts = confusion(module.evaluation).numpy()
+        title = f"{split}: {len(module.evaluation.labels)} videos"
+        draw_confusion(counts, datamodule.classes, folder / "confusion_matrix.png", title=title)
+    rows = read_metrics(folder)
+    if any("train/loss" in row for row in rows):
+        draw_curves(rows, folder / "curves.png")
+    _close_wandb(folder, tracker)
+    _print_summary(folder, split, tracker.job_type)
+
+
+def _views(datamodule: VideoDataModule, split: str) -> str:
+    clips, crops = (datamodule.num_test_clips, datamodule.num_test_crops) if split == "test" else (1, 1)
+    return (
+        f"{clips} x {crops} views a video (clips x crops), {datamodule.num_frames} frames x stride "
+        f"{datamodule.frame_stride}, {datamodule.crop_px} px crop of short side {datamodule.short_side_px}"
+    )
+
+
+def _write_numbers(folder: Path, split: str, evaluation: Evaluation, views: str) -> None:
+    path = folder / "metrics.json"
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    numbers: dict[str, Any] = accuracies(evaluation)
+    numbers |= {"videos": len(evaluation.labels), "failed": len(evaluation.failures), "views": views}
+    path.write_text(json.dumps(earlier | {split: numbers}, indent=2) + "\n", encoding="utf-8")
+
+
+def _close_wandb(folder: Path, tracker: RunTracker) -> None:
+    if tracker.wandb is None:
+        return
+    for name in ("curves", "confusion_matrix"):
+        if (folder / f"{name}.png").is_file():
+            tracker.wandb.log_image(name, [str(folder / f"{name}.png")])
+    run = tracker.wandb.experiment
+    if tracker.job_type == "fit" and (folder / "best.ckpt").is_file():
+        artifact = wandb.Artifact(f"model-{run.id}", type="model")
+        artifact.add_file(str(folder / "best.ckpt"))
+        run.log_artifact(artifact, aliases=["latest", "best"])
+    run.finish()
+
+
+def _print_summary(folder: Path, split: str, job_type: str) -> None:
+    path = folder / "metrics.json"
+    numbers = json.loads(path.read_text(encoding="utf-8")).get(split) if path.is_file() else None
+    if numbers:
+        print(f"\n{split}: {numbers['videos']} videos, {numbers['views']}")
+        print(f"  video level  top-1 {numbers['top1']:6.1%}   top-5 {numbers['top5']:6.1%}")
+        print(f"  clip level   top-1 {numbers['clip_top1']:6.1%}   top-5 {numbers['clip_top5']:6.1%}")
+        if numbers["failed"]:
+            print(f"  {numbers['failed']} videos could not be read and have no score")
+    print(f"run folder: {folder}")
+    if job_type == "fit":
+        print("next:")
+        print(f"  gcvideo test --config {folder}/config.yaml --ckpt_path {folder}/best.ckpt")
+        print(f"  gcvideo fit --config {folder}/config.yaml --run_dir {folder} --ckpt_path last   # continue it")

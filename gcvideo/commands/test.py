@@ -1,0 +1,8 @@
+"""Measure a checkpoint on the videos that were kept for the end."""
+
+from gcvideo.commands._lightning import run
+
+
+def main(arguments: list[str]) -> int:
+    """Runs ``gcvideo test``."""
+    return run("test", arguments)

@@ -1,0 +1,8 @@
+"""Measure a checkpoint on the videos that choose the best one."""
+
+from gcvideo.commands._lightning import run
+
+
+def main(arguments: list[str]) -> int:
+    """Runs ``gcvideo validate``."""
+    return run("validate", arguments)

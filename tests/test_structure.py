@@ -1,0 +1,79 @@
+"""Who may import whom; the picture is in docs/ARCHITECTURE.md."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "gcvideo"
+
+# A room may import these (and itself, and errors); the longest name that fits counts.
+MAY_IMPORT = {
+    "errors": set[str](),
+    "records": set[str](),
+    "data": {"records"},
+    "models.block": set[str](),
+    "models.blocks": {"models.block"},
+    "models.sites": {"models.block"},
+    "models.backbones": {"models.sites"},
+    "models.network": {"models.backbones", "models.sites"},
+    "training": {"models", "evaluation", "records"},
+    "evaluation": {"records"},
+    "tracking": {"records"},
+    "cli": set[str](),
+    "commands": {"cli", "data", "evaluation", "models", "records", "tracking", "training"},
+}
+
+
+def _room(module: str) -> str:
+    names = [name for name in MAY_IMPORT if module == name or module.startswith(f"{name}.")]
+    return max(names, key=len, default=module)
+
+
+def _imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            found.append(str(node.module))
+    return [name.removeprefix("gcvideo.") for name in found if name.startswith("gcvideo.")]
+
+
+def _files() -> list[Path]:
+    return [path for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
+
+
+def test_rooms_import_downwards_only() -> None:
+    wrong = []
+    for path in _files():
+        module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        room = _room(module)
+        allowed = MAY_IMPORT[room] | {room, "errors"}
+        for name in _imports(path):
+            if not any(name == part or name.startswith(f"{part}.") for part in allowed):
+                wrong.append(f"{module} imports {name}")
+    assert wrong == []
+
+
+def test_every_file_stands_in_a_known_room() -> None:
+    modules = [".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in _files()]
+    assert [module for module in modules if _room(module) not in MAY_IMPORT] == []
+    assert len(modules) > 30
+
+
+def test_init_files_hold_no_code_but_the_version() -> None:
+    for path in PACKAGE.rglob("__init__.py"):
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        statements = [node for node in body if not isinstance(node, ast.Expr)]
+        assert len(statements) == (1 if path.parent == PACKAGE else 0), path
+
+
+def test_class_names_are_unique() -> None:
+    names: dict[str, Path] = {}
+    for path in _files():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                assert node.name not in names, f"{node.name} in {path} and {names.get(node.name)}"
+                names[node.name] = path
