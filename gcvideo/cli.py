@@ -25,6 +25,7 @@ _REMARKS = (
     ".*The number of training batches .* is smaller than the logging interval.*",
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*'pin_memory' argument is set as true but no accelerator is found.*",
+    ".*callbacks used to create the checkpoint need to be provided.*",  # test and validate save none
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # inside Lightning
 )
 _OPTIONS = """options:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -116,8 +116,14 @@ class Batch:
         return self._map(lambda tensor: tensor.pin_memory())
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
-        tensors = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "failures"}
-        return replace(self, **{name: function(tensor) for name, tensor in tensors.items()})
+        return Batch(
+            function(self.clips),
+            function(self.labels),
+            function(self.video_indices),
+            function(self.view_indices),
+            function(self.valid),
+            self.failures,
+        )
 
     def __len__(self) -> int:
         return self.clips.shape[0]

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from gcvideo.data.encode import write_video
 
+os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"  # Lightning's calls, not ours
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 

@@ -35,5 +35,6 @@ def test_batch_refuses_shapes_that_do_not_belong_together(field: str, shape: tup
 
 
 def test_batch_refuses_frames_last() -> None:
+    one = torch.zeros(1)
     with pytest.raises(ValueError, match=r"expected clips \(B, V, 3, T, H, W\), got \(1, 1, 4, 8, 8, 3\)"):
-        Batch(torch.zeros(1, 1, 4, 8, 8, 3), *[torch.zeros(1)] * 4)
+        Batch(torch.zeros(1, 1, 4, 8, 8, 3), one, one, one, one)

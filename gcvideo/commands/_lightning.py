@@ -6,7 +6,8 @@ import argparse
 import importlib
 import logging
 import pkgutil
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from jsonargparse import DefaultHelpFormatter
 from lightning import Callback, Trainer
@@ -16,13 +17,14 @@ import gcvideo.data
 import gcvideo.models.backbones
 import gcvideo.models.blocks
 from gcvideo.commands._configs import config_names, with_found_configs
-from gcvideo.commands._errors import explained_building, explained_parsing
+from gcvideo.commands._errors import check_config, explained_building, explained_loading, explained_parsing
 from gcvideo.commands._folders import choose_folder, find_checkpoint
 from gcvideo.commands._results import evaluate_best, finish
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.errors import InputError
+from gcvideo.tracking.checkpoints import checkpoint_callbacks
 from gcvideo.tracking.progress import progress_callbacks
-from gcvideo.tracking.run import RunTracker, checkpoint_callbacks
+from gcvideo.tracking.run import RunTracker
 from gcvideo.tracking.throughput import Throughput
 from gcvideo.training.task import ActionRecognition
 
@@ -40,37 +42,38 @@ def run(command: str, arguments: list[str]) -> int:
         logging.getLogger(name).setLevel(logging.WARNING)
     _import_all(gcvideo.models.blocks, gcvideo.models.backbones, gcvideo.data)
     arguments, configs = with_found_configs(arguments)
-    _run_cli(command, arguments, name=configs[-1].stem if configs else command)
+    _run_cli(command, arguments, configs)
     return 0
 
 
 def parser_of(command: str) -> LightningArgumentParser:
     """The options of one command; nothing is run."""
     try:
-        _run_cli(command, None, name=command)
+        _run_cli(command, None, [])
     except _ParserOnly as built:
         return built.parser
     raise AssertionError("the command line stops before it parses")
 
 
-def _run_cli(command: str, arguments: list[str] | None, *, name: str) -> None:
+def _run_cli(command: str, arguments: list[str] | None, config_files: list[Path]) -> None:
     """Builds the command line of one command, which runs it; without arguments it stops at its parser."""
 
     class CommandLine(VideoCLI):
-        default_name = name
+        configs = config_files
+        default_name = config_files[-1].stem if config_files else command
 
         @staticmethod
         def subcommands() -> dict[str, set[str]]:
             return {command: _SKIPPED}
 
-    quiet = {"exit_on_error": False, "formatter_class": _HelpFormatter}
+    quiet = {"exit_on_error": False, "allow_abbrev": False, "formatter_class": _HelpFormatter}
     texts = {"usage": f"gcvideo {command} --config NAME_OR_FILE [--any.key=value ...]", "description": _teach(command)}
     CommandLine(
         ActionRecognition,
         VideoDataModule,
         subclass_mode_data=True,
         save_config_callback=None,
-        trainer_defaults=_TRAINER_DEFAULTS,
+        trainer_defaults=dict(_TRAINER_DEFAULTS),
         seed_everything_default=0,
         parser_kwargs={**quiet, "prog": "gcvideo", command: quiet | texts},
         auto_configure_optimizers=False,
@@ -92,6 +95,7 @@ class _ParserOnly(Exception):
 class VideoCLI(LightningCLI):
     """LightningCLI with a run folder, and one meaning of ``--ckpt_path``."""
 
+    configs: ClassVar[list[Path]] = []
     default_name = "run"
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -111,7 +115,10 @@ class VideoCLI(LightningCLI):
         """Parses without Lightning's warning that arguments were given in Python."""
         if args is None:
             raise _ParserOnly(self._parser(next(iter(self.subcommands()))))
-        with explained_parsing(self._parser(next(iter(self.subcommands())))):
+        options = self._parser(next(iter(self.subcommands())))
+        for config in self.configs:
+            check_config(config, options)
+        with explained_parsing(options):
             self.config = parser.parse_args(args)
 
     def _parse_ckpt_path(self) -> None:
@@ -133,13 +140,11 @@ class VideoCLI(LightningCLI):
         """Adds what every run has: folder and logs, checkpoints, progress, throughput."""
         options = self.config_init[self.subcommand]
         self._dump_config()
+        name = options.name or self.default_name
+        kept = {**self.config_dump, "name": name, "run_dir": None, "ckpt_path": None}  # what runs, not where
         wanted = options.trainer.logger
         self.tracker = RunTracker(
-            self.folder,
-            name=options.name or self.default_name,
-            job_type=str(self.subcommand),
-            config=self.config_dump,
-            use_wandb=wanted in (None, True),
+            self.folder, name=name, job_type=str(self.subcommand), config=kept, use_wandb=wanted in (None, True)
         )
         self.trainer_defaults["callbacks"] = self._callbacks(options)
         return super().instantiate_trainer(
@@ -153,6 +158,11 @@ class VideoCLI(LightningCLI):
         saving = self.subcommand == "fit" and options.trainer.enable_checkpointing is not False
         bars = progress_callbacks(bar=options.trainer.enable_progress_bar is not False)
         return [self.tracker, Throughput(), *bars, *(checkpoint_callbacks() if saving else [])]
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Runs the trainer."""
+        with explained_loading(self.config[subcommand].ckpt_path):
+            super()._run_subcommand(subcommand)
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}

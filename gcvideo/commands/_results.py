@@ -12,6 +12,7 @@ from lightning import LightningModule, Trainer
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.evaluation.metrics import accuracies, confusion
 from gcvideo.records import Evaluation
+from gcvideo.tracking.checkpoints import BestCheckpoint
 from gcvideo.tracking.metrics_log import read_metrics
 from gcvideo.tracking.pictures import draw_confusion, draw_curves
 from gcvideo.tracking.run import RunTracker
@@ -19,7 +20,7 @@ from gcvideo.tracking.run import RunTracker
 
 def evaluate_best(trainer: Trainer, module: LightningModule, datamodule: VideoDataModule, *, on_test: bool) -> None:
     """Measures the best checkpoint of a finished fit: on the test videos, or again on those that chose it."""
-    best = next((c.best_model_path for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None)), "")
+    best = next((c.best_model_path for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), "")
     if not best:
         return
     options: dict[str, Any] = {"datamodule": datamodule, "ckpt_path": best, "weights_only": True, "verbose": False}
@@ -33,7 +34,7 @@ def evaluate_best(trainer: Trainer, module: LightningModule, datamodule: VideoDa
 
 def finish(trainer: Trainer, module: Any, datamodule: VideoDataModule, tracker: RunTracker) -> None:
     """Writes metrics.json and the pictures, closes the W&B run, prints the summary."""
-    if not trainer.is_global_zero or trainer.fast_dev_run:
+    if not trainer.is_global_zero or not tracker.folder.is_dir():
         return
     folder = tracker.folder
     split = "test" if trainer.state.fn == "test" else "val"

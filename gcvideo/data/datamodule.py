@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from gcvideo.data.annotations import Annotations
 from gcvideo.data.dataset import ClipSpec, VideoDataset
-from gcvideo.data.holdout import hold_out
+from gcvideo.data.holdout import check_holdout, hold_out
 from gcvideo.data.index import index_videos
 from gcvideo.data.manifest import Manifest, read_manifest
 from gcvideo.data.progress import counted_progress
@@ -69,7 +69,9 @@ class VideoDataModule(LightningDataModule, ABC):
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.augmentation, self.holdout, self.group = augmentation, holdout, group
         self.num_test_clips, self.num_test_crops = num_test_clips, num_test_crops
+        self._check()
         self._manifest: Manifest | None = None
+        self._notes_said = False
 
     @abstractmethod
     def annotations(self) -> Annotations:
@@ -96,8 +98,9 @@ class VideoDataModule(LightningDataModule, ABC):
         if self.manifest_file is not None:
             return
         annotations, path = self.annotations(), self.manifest_path()
-        for note in annotations.notes:
+        for note in annotations.notes if not self._notes_said else ():
             log.warning(note)
+        self._notes_said = True
         with counted_progress("indexing videos") as (on_start, on_video):
             manifest = index_videos(annotations, path, on_start=on_start, on_video=on_video)
         if manifest.bad:
@@ -161,6 +164,17 @@ class VideoDataModule(LightningDataModule, ABC):
             )
         return self._eval_loader(records, self.num_test_clips, self.num_test_crops)
 
+    def _check(self) -> None:
+        """Refuses what cannot work before any video is opened."""
+        for name in ("num_frames", "frame_stride", "crop_px", "batch_size", "num_test_clips"):
+            if getattr(self, name) < 1:
+                raise InputError(f"data.{name} is {getattr(self, name)}; expected at least 1")
+        if self.num_test_crops not in (1, 3):
+            raise InputError(f"data.num_test_crops is {self.num_test_crops}; expected 1 or 3")
+        if self.crop_px > self.short_side_px:
+            raise InputError(f"data.crop_px {self.crop_px} is larger than data.short_side_px {self.short_side_px}")
+        check_holdout(self.holdout, self.group)
+
     def _hold_out(self) -> tuple[list[VideoRecord], list[VideoRecord]]:
         return hold_out(self.manifest().split("train"), fraction=self.holdout, group=self.group)
 
@@ -181,7 +195,7 @@ class VideoDataModule(LightningDataModule, ABC):
         return DataLoader(
             dataset,
             batch_size,
-            sampler=sampler,  # type: ignore[arg-type]  # torch types it as a sampler of samples; it gives their keys
+            sampler=sampler,  # of keys; the dataset is asked for by them
             num_workers=self.num_workers,
             collate_fn=Batch.collate,
             drop_last=shuffle,

@@ -57,7 +57,7 @@ def forward(path: str | Path) -> Iterator[av.VideoFrame]:
             yield from _frames_of(packet)
 
 
-def _frames_of(packet: av.Packet) -> list[av.VideoFrame]:
+def _frames_of(packet: av.Packet[av.VideoStream]) -> list[av.VideoFrame]:
     try:
         return [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
     except av.InvalidDataError:

@@ -27,12 +27,10 @@ def hold_out(
             within a class. Without it, and for files it does not match, each file stands for itself.
 
     Raises:
-        InputError: if the pattern is no regular expression, the fraction is out of range, or nothing can be held out.
+        InputError: if nothing can be held out.
     """
-    if not 0 < fraction < 1:
-        raise InputError(f"data.holdout is {fraction}; expected a share of the training videos between 0 and 1")
     groups: dict[int, dict[str, list[VideoRecord]]] = defaultdict(lambda: defaultdict(list))
-    pattern = _compiled(group)
+    pattern = re.compile(group) if group else None
     for record in records:
         groups[record.label][_group_name(record, pattern)].append(record)
     held: set[str] = set()
@@ -48,9 +46,16 @@ def hold_out(
     return [r for r in records if r.path not in held], [r for r in records if r.path in held]
 
 
-def _compiled(group: str | None) -> re.Pattern[str] | None:
+def check_holdout(fraction: float, group: str | None) -> None:
+    """Refuses a share that is none, and a pattern that is no regular expression.
+
+    Raises:
+        InputError: naming the option and its value.
+    """
+    if not 0 <= fraction < 1:
+        raise InputError(f"data.holdout is {fraction}; expected a share of the training videos, 0 to below 1")
     try:
-        return re.compile(group) if group else None
+        re.compile(group or "")
     except re.error as error:
         raise InputError(f"data.group is {group!r}, not a regular expression: {error}") from None
 

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Difficulty = Literal["easy", "hard"]
-Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 PARTNERS = {"right": "left", "up": "down", "clockwise": "counter_clockwise", "grow": "shrink"}
@@ -39,7 +38,7 @@ class MotionClip:
 
     frames: NDArray[np.uint8]
     fps: float
-    boxes: Floats
+    boxes: NDArray[np.float32]
     shape: str
 
 
@@ -85,36 +84,37 @@ def _trajectory(
     return centres % (width, height), _SMALLEST_PX * (_LARGEST_PX / _SMALLEST_PX) ** size, angles
 
 
-def _textures(height: int, width: int, generator: np.random.Generator, difficulty: Difficulty) -> tuple[Floats, Floats]:
+def _textures(
+    height: int, width: int, generator: np.random.Generator, difficulty: Difficulty
+) -> tuple[Doubles, Doubles]:
     """Background (H, W, 3) and object texture (32, 32, 3), 0-255."""
     dark = generator.uniform(20, 60, 3) + _noise(height, width, 6, generator) * 20
     halves = np.where(np.arange(32) < 16, -55, 15)[None, :, None]  # two tones, so that its angle can be seen
     bright = generator.uniform(160, 230, 3) + halves + _noise(32, 32, 4, generator) * 30
     if difficulty == "easy":
-        return dark, bright.astype(np.float32)
+        return dark, bright
     strong = generator.uniform(90, 140, 3) + _noise(height, width, 5, generator) * 60
     offset = generator.choice([-1, 1]) * 75
-    return strong, (generator.uniform(100, 140, 3) + offset + halves / 2 + _noise(32, 32, 4, generator) * 30).astype(
-        np.float32
-    )
+    return strong, generator.uniform(100, 140, 3) + offset + halves / 2 + _noise(32, 32, 4, generator) * 30
 
 
-def _noise(height: int, width: int, cell_px: int, generator: np.random.Generator) -> Floats:
+def _noise(height: int, width: int, cell_px: int, generator: np.random.Generator) -> Doubles:
     """Smooth noise (H, W, 1) in about -1 to 1: a coarse grid, interpolated."""
     grid = generator.uniform(-1, 1, (height // cell_px + 2, width // cell_px + 2))
     y, x = np.arange(height) / cell_px, np.arange(width) / cell_px
     rows = _interpolate(grid, y)
-    return _interpolate(rows.T, x).T[..., None].astype(np.float32)
+    return _interpolate(rows.T, x).T[..., None]
 
 
 def _interpolate(values: Doubles, at: Doubles) -> Doubles:
     low = at.astype(int)
     weight = (at - low)[:, None]
-    return values[low] * (1 - weight) + values[low + 1] * weight
+    result: Doubles = values[low] * (1 - weight) + values[low + 1] * weight
+    return result
 
 
 def _draw(
-    shape: str, centres: Doubles, radii: Doubles, angles: Doubles, background: Floats, foreground: Floats
+    shape: str, centres: Doubles, radii: Doubles, angles: Doubles, background: Doubles, foreground: Doubles
 ) -> NDArray[np.uint8]:
     height, width = background.shape[:2]
     across = _wrapped(np.arange(width) - centres[:, :1], width)[:, None, :] / radii[:, None, None]  # (T, 1, W)
@@ -124,8 +124,9 @@ def _draw(
     distance = _DISTANCES[shape](np.abs(x), np.abs(y))
     coverage = np.clip((1 - distance) * radii[:, None, None] + 0.5, 0, 1)[..., None]  # soft edge, one pixel wide
     rows, columns = (np.clip((axis + 1) * 15.5, 0, 31).astype(int) for axis in (y, x))
-    frames = background * (1 - coverage) + foreground[rows, columns] * coverage
-    return np.clip(frames + 0.5, 0, 255).astype(np.uint8)
+    blended = background * (1 - coverage) + foreground[rows, columns] * coverage
+    frames: NDArray[np.uint8] = np.clip(blended + 0.5, 0, 255).astype(np.uint8)
+    return frames
 
 
 def _wrapped(offset: Doubles, period: int) -> Doubles:

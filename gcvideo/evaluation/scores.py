@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from gcvideo.errors import InputError
 from gcvideo.records import Batch, Evaluation
 
 
@@ -40,15 +41,15 @@ class VideoScores:
         """The scores of all processes together; the same on each of them.
 
         Raises:
-            ValueError: if not one video could be read.
+            InputError: if not one video could be read.
         """
         rows, failures = _gathered(self._rows), _gathered(self._failures)
         if not rows:
-            raise ValueError(f"none of the {len(failures)} videos could be read: {next(iter(failures.values()), '')}")
+            raise InputError(f"none of the {len(failures)} videos could be read: {next(iter(failures.values()), '')}")
         keys = sorted(rows)
         clip_labels = torch.tensor([rows[key][0] for key in keys])
         logits = torch.stack([rows[key][1] for key in keys])
-        videos, video_of_clip = torch.tensor([video for video, _ in keys]).unique(return_inverse=True)
+        videos, video_of_clip = torch.unique(torch.tensor([video for video, _ in keys]), return_inverse=True)
         probabilities = logits.softmax(dim=1)
         labels = torch.empty(len(videos), dtype=torch.long).scatter_(0, video_of_clip, clip_labels)
         return Evaluation(

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 import yaml
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 
 from gcvideo.errors import InputError
+from gcvideo.tracking.checkpoints import checkpoints_without_folder
 from gcvideo.tracking.metrics_log import MetricsLog, cut_metrics
 from gcvideo.tracking.wandb_run import start_wandb
 
@@ -49,7 +49,7 @@ class RunTracker(Callback):
             return
         self._is_set_up = True
         self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
-        for checkpoint in checkpoints_of(trainer):
+        for checkpoint in checkpoints_without_folder(trainer):
             checkpoint.dirpath = str(self.folder)
         if trainer.is_global_zero:
             self._open_logs(trainer)
@@ -88,21 +88,6 @@ def make_folder(folder: Path) -> None:
         raise InputError(
             f"run folder {folder} cannot be used: {error.strerror}; name another one with --run_dir=DIR"
         ) from error
-
-
-def checkpoint_callbacks() -> list[ModelCheckpoint]:
-    """``best.ckpt`` by video-level validation top-1, and ``last.ckpt`` after every epoch."""
-    always = {"enable_version_counter": False, "save_on_train_epoch_end": True}
-    return [
-        ModelCheckpoint(filename="best", monitor="val/top1", mode="max", **always),
-        ModelCheckpoint(filename="last", **always),
-    ]
-
-
-def checkpoints_of(trainer: Trainer) -> list[ModelCheckpoint]:
-    """Those of the trainer's checkpoint callbacks that have no folder of their own."""
-    callbacks = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
-    return [callback for callback in callbacks if callback.dirpath is None]
 
 
 def _state_in(ckpt_path: Any) -> tuple[str | None, int]:

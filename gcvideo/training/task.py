@@ -59,7 +59,7 @@ class ActionRecognition(LightningModule):
         self.save_hyperparameters(logger=False)  # the run tracker records the whole configuration
         self.network = Network(backbone, num_classes, context, dropout)
         if channels_last:  # the weights' layout; a convolution brings its input into it
-            self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+            self.network.to(memory_format=torch.channels_last_3d)
         self.num_classes, self.make_optimizer, self.schedule = num_classes, optimizer, schedule
         self.mixing, self.decay_norms_and_biases, self.seed = mixing, decay_norms_and_biases, seed
         self.scores = VideoScores()

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from gcvideo.data.holdout import hold_out
+from gcvideo.data.holdout import check_holdout, hold_out
 from gcvideo.errors import InputError
 from gcvideo.records import VideoRecord
 
@@ -50,6 +50,6 @@ def test_single_group_cannot_be_split() -> None:
 
 def test_bad_pattern_and_fraction_are_refused() -> None:
     with pytest.raises(InputError, match="not a regular expression"):
-        hold_out(_records(2, 2), fraction=0.2, group="(")
-    with pytest.raises(InputError, match="between 0 and 1"):
-        hold_out(_records(2, 2), fraction=1.2, group=None)
+        check_holdout(0.2, "(")
+    with pytest.raises(InputError, match=r"data.holdout is 1.2; expected a share"):
+        check_holdout(1.2, None)

@@ -11,10 +11,10 @@ from gcvideo.data.manifest import Manifest, read_manifest
 from gcvideo.errors import InputError
 
 
-def _index(root: Path, out: Path, **options: int) -> tuple[Manifest, int]:
+def _index(root: Path, out: Path, num_workers: int = 0) -> tuple[Manifest, int]:
     """The manifest and how many files were decoded for it."""
     decoded: list[int] = []
-    return index_videos(read_class_folders(root), out, on_start=decoded.append, **options), decoded[0]
+    return index_videos(read_class_folders(root), out, on_start=decoded.append, num_workers=num_workers), decoded[0]
 
 
 def test_index_counts_frames_and_lists_bad_files(make_folder: Callable[..., Path], tmp_path: Path) -> None:

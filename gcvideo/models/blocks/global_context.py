@@ -39,21 +39,20 @@ class GlobalContext(Block):
         if hidden < 2:
             raise ValueError(f"ratio {ratio} of {channels} channels leaves {hidden} hidden ones; at least 2 are needed")
         self.mask = nn.Conv3d(channels, 1, kernel_size=1)
-        self.transform = nn.Sequential(
-            nn.Linear(channels, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Linear(hidden, channels)
-        )
+        last = nn.Linear(hidden, channels)
+        self.transform = nn.Sequential(nn.Linear(channels, hidden), nn.LayerNorm(hidden), nn.ReLU(), last)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """As in GCNet: He initialisation of the mask, zero for the last layer."""
         nn.init.kaiming_normal_(self.mask.weight, mode="fan_in", nonlinearity="relu")
-        nn.init.zeros_(self.transform[-1].weight)
-        nn.init.zeros_(self.transform[-1].bias)
+        for parameter in self.transform[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """z_i = x_i + transform(sum_j softmax(mask(x))_j x_j)."""
         self._check_input(x)
-        context = self.transform(self.pool(x))  # (N, C)
+        context: Tensor = self.transform(self.pool(x))  # (N, C)
         return x + context[:, :, None, None, None].to(x.dtype)
 
     def pool(self, x: Tensor) -> Tensor:
@@ -63,5 +62,5 @@ class GlobalContext(Block):
 
     def attention(self, x: Tensor) -> Tensor:
         """The softmax weights of all positions: float32 (N, T, H, W), sum 1 for each clip."""
-        logits = self.mask(x).flatten(1).float()  # (N, S)
+        logits: Tensor = self.mask(x).flatten(1).float()  # (N, S)
         return logits.softmax(dim=1).view(x.shape[0], *x.shape[2:])

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from gcvideo.cli import run
+from gcvideo.tracking.metrics_log import read_metrics
+from tests.commands.conftest import SMALL
+
+Fit = Callable[..., Path]
+
+
+def _losses(folder: Path) -> list[tuple[int, float]]:
+    return [(row["step"], row["train/loss"]) for row in read_metrics(folder) if "train/loss" in row]
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(folder / "last.ckpt", weights_only=True)["state_dict"]
+    return state
+
+
+def _leet(folder: Path, *options: str) -> list[dict[str, Any]]:
+    """What W&B's own reader says of an offline run."""
+    (offline,) = (folder / "wandb").glob("offline-run-*")
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", *options, str(offline)]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_run_leaves_its_record(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = fit("here")
+    names = {"config.yaml", "last.ckpt", "best.ckpt", "metrics.jsonl", "metrics.json", "curves.png"}
+    assert {path.name for path in folder.iterdir()} == names | {"confusion_matrix.png"}
+    assert [step for step, _ in _losses(folder)] == [0, 1, 2, 3, 4, 5]
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert (config["trainer"]["max_epochs"], config["model"]["backbone"]["init_args"]["width"]) == (2, 8)
+    numbers = json.loads((folder / "metrics.json").read_text())["val"]
+    assert (numbers["videos"], numbers["failed"]) == (2, 0)
+    assert numbers["views"].startswith("1 x 1 views a video (clips x crops), 4 frames x stride 2, 32 px crop")
+    summary = capsys.readouterr().out
+    for text in ("epoch 2/2", "video level  top-1", "clip level", "run folder: here", "gcvideo test --config here/"):
+        assert text in summary
+
+
+def test_next_commands_that_are_printed_run(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+    fit("here")
+    printed = [
+        line.split("#")[0].split()[1:] for line in capsys.readouterr().out.splitlines() if line[:9] == "  gcvideo"
+    ]
+    assert [command[0] for command in printed] == ["test", "fit"]
+    for command in printed:
+        assert run([*command, "--trainer.logger=false"]) == 0
+    assert "test: 6 videos" in capsys.readouterr().out
+
+
+def test_saved_config_gives_the_same_run(fit: Fit) -> None:
+    first = fit("first")
+    assert run(["fit", "--config", str(first / "config.yaml"), "--run_dir", "second"]) == 0
+    assert _losses(Path("second")) == _losses(first)
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16-mixed"])
+def test_two_runs_are_identical_for_any_number_of_workers(fit: Fit, precision: str) -> None:
+    options = [f"--trainer.precision={precision}", "--data.augmentation.jitter=0.4", "--model.mixing.mixup=0.2"]
+    first = fit("first", *options)
+    assert len(_losses(first)) == 6
+    for workers in (0, 1, 2):
+        again = fit(f"again{workers}", *options, f"--data.num_workers={workers}")
+        assert _losses(again) == _losses(first)
+        assert all(torch.equal(a, b) for a, b in zip(_weights(again).values(), _weights(first).values(), strict=True))
+    assert _losses(fit("other", *options, "--seed_everything=1")) != _losses(first)
+
+
+def test_killed_run_continues_as_if_nothing_had_happened(fit: Fit, videos: Path) -> None:
+    epochs = ["--trainer.max_epochs=12", "--model.dropout=0.3", "--model.mixing.mixup=0.2"]
+    whole = fit("whole", *epochs)
+    command = [
+        "fit",
+        "--config",
+        "demo",
+        "--data.root",
+        str(videos),
+        "--run_dir",
+        "cut",
+        *SMALL,
+        "--trainer.logger=false",
+    ]
+    command += ["--trainer.log_every_n_steps=1", *epochs]
+    process = subprocess.Popen([sys.executable, "-m", "gcvideo", *command], stdout=subprocess.DEVNULL)
+    while process.poll() is None and len(_losses(Path("cut"))) < 13:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    reached = int(torch.load("cut/last.ckpt", weights_only=True)["global_step"])
+    assert 0 < reached < 36
+    assert run([*command, "--ckpt_path", "last"]) == 0
+    assert _losses(Path("cut")) == _losses(whole)
+    for name, value in _weights(Path("cut")).items():
+        assert torch.equal(value, _weights(whole)[name]), name
+
+
+def test_best_is_by_accuracy_and_then_by_loss(fit: Fit) -> None:
+    folder = fit("here", "--trainer.max_epochs=6")
+    rows = [row for row in read_metrics(folder) if "val/top1" in row]
+    assert len(rows) == 6
+    best = max(rows, key=lambda row: (row["val/top1"], -row["val/loss"]))
+    assert torch.load(folder / "best.ckpt", weights_only=True)["global_step"] == best["step"] + 1
+    assert json.loads((folder / "metrics.json").read_text())["val"]["top1"] == best["val/top1"]
+
+
+def test_folder_config_reads_val_once_at_the_end(fit: Fit) -> None:
+    folder = fit("here", config="folder")
+    rows = read_metrics(folder)
+    assert [row["step"] for row in rows if "test/top1" in row] == [6]
+    numbers = json.loads((folder / "metrics.json").read_text())
+    assert numbers["test"]["videos"] == 6
+    assert numbers["test"]["views"].startswith("3 x 1 views")
+
+
+def test_offline_wandb_run_has_keys_steps_config_and_artifact(fit: Fit) -> None:
+    folder = fit("here", wandb=True)
+    rows = [row["item"] for row in _leet(folder) if row["type"] == "history"]
+    logged = {
+        key: [row[key] for row in rows if key in row] for key in ("train/loss", "val/top1", "trainer/global_step")
+    }
+    assert logged["train/loss"] == [loss for _, loss in _losses(folder)]
+    assert len(logged["val/top1"]) == 2
+    assert sorted(set(logged["trainer/global_step"]))[:6] == [0, 1, 2, 3, 4, 5]
+    (state,) = _leet(folder, "--summary")
+    assert "max_epochs" in json.dumps(state["config"])
+    run_id = torch.load(folder / "last.ckpt", weights_only=True)["callbacks"]["RunTracker"]["wandb_run_id"]
+    assert list((folder / "wandb").glob(f"offline-run-*-{run_id}"))
+    staged = [path for path in (folder / "wandb" / "data").rglob("*") if path.is_file()]
+    assert any(path.stat().st_size == (folder / "best.ckpt").stat().st_size for path in staged)
+
+
+def test_single_frame_clips_are_trained_on(fit: Fit) -> None:
+    assert len(_losses(fit("here", "--data.num_frames=1"))) == 6
+
+
+def test_block_is_taken_out_from_the_command_line(fit: Fit) -> None:
+    names = _weights(fit("without", "--model.context.gc=null"))
+    assert not any(".gc." in name for name in names)
+    assert any("after_relu.gc." in name for name in _weights(fit("moved", "--model.context.gc.position=after_relu")))
+
+
+def test_unreadable_videos_are_counted_not_replaced(fit: Fit, videos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fit("index_first", "--trainer.max_epochs=1")
+    manifest = next((Path(os.environ["GCVIDEO_CACHE"]) / "manifests").glob("videos-*.csv"))
+    for path in (videos / "train" / "run").glob("*.mp4"):
+        path.unlink()
+    options = ["--data.root=null", f"--data.manifest={manifest}", "--trainer.max_epochs=1"]
+    folder = fit("here", *options)
+    (row,) = [row for row in read_metrics(folder) if "data/failed" in row]
+    assert row["data/failed"] == 6
+    assert json.loads((folder / "metrics.json").read_text())["val"]["failed"] == 1
+    assert "could not be read" in capsys.readouterr().out

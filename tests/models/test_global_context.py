@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from gcvideo.models.blocks.global_context import GlobalContext
+
+
+def _perturbed(channels: int = 8) -> GlobalContext:
+    block = GlobalContext(channels).double()
+    with torch.no_grad():
+        for parameter in block.parameters():
+            parameter.normal_()
+    return block
+
+
+def _textbook(block: GlobalContext, x: Tensor) -> Tensor:
+    """Position by position: softmax over all positions, weighted sum, bottleneck with layer norm, sum."""
+    result = torch.empty_like(x)
+    first, norm, _, last = block.transform
+    for n, clip in enumerate(x):
+        positions = clip.reshape(clip.shape[0], -1).T  # (S, C)
+        assert block.mask.bias is not None
+        logits = torch.stack([block.mask.weight.reshape(-1) @ p for p in positions]) + block.mask.bias
+        weights = (logits - logits.max()).exp()
+        context = sum(w * p for w, p in zip(weights / weights.sum(), positions, strict=True))
+        hidden = first.weight @ context + first.bias
+        centred = hidden - hidden.mean()
+        hidden = norm.weight * centred / (centred.pow(2).mean() + norm.eps).sqrt() + norm.bias
+        delta = last.weight @ hidden.clamp(min=0) + last.bias
+        result[n] = clip + delta[:, None, None, None]
+    return result
+
+
+def test_block_equals_the_textbook_formula() -> None:
+    block = _perturbed()
+    x = torch.randn(2, 8, 3, 4, 5, dtype=torch.float64)
+    torch.testing.assert_close(block(x), _textbook(block, x), rtol=1e-6, atol=1e-6)  # the softmax is in float32
+
+
+@pytest.mark.parametrize(
+    ("channels", "ratio", "count"),
+    [
+        (512, 1 / 4, 132_481),
+        (1024, 1 / 4, 527_105),
+        (2048, 1 / 4, 2_102_785),
+        (512, 1 / 16, 33_889),
+        (1024, 1 / 16, 133_313),
+        (2048, 1 / 16, 528_769),
+    ],
+)
+def test_parameter_counts_are_those_of_the_official_block(channels: int, ratio: float, count: int) -> None:
+    with torch.device("meta"):
+        block = GlobalContext(channels, ratio)
+    assert sum(parameter.numel() for parameter in block.parameters()) == count
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_fresh_block_is_the_identity_in_every_dtype(dtype: torch.dtype) -> None:
+    x = torch.randn(2, 8, 2, 3, 3).to(dtype)
+    assert torch.equal(GlobalContext(8).to(dtype)(x), x)
+
+
+def test_every_parameter_learns_after_one_step() -> None:
+    block, x = GlobalContext(8), torch.randn(2, 8, 2, 3, 3)
+    optimizer = torch.optim.SGD(block.parameters(), lr=1.0)
+    for _ in range(2):
+        optimizer.zero_grad()
+        (block(x) * torch.randn(2, 8, 1, 1, 1)).sum().backward()
+        optimizer.step()
+    gradients = {name: float(p.grad.abs().max()) for name, p in block.named_parameters() if p.grad is not None}
+    assert gradients.pop("mask.bias") < 1e-6  # a constant under the softmax
+    assert len(gradients) == 7
+    assert min(gradients.values()) > 1e-6
+
+
+def test_attention_sums_to_one_over_space_and_time() -> None:
+    attention = _perturbed().attention(torch.randn(2, 8, 3, 4, 5, dtype=torch.float64))
+    assert attention.shape == (2, 3, 4, 5)
+    torch.testing.assert_close(attention.sum(dim=(1, 2, 3)), torch.ones(2))
+
+
+def test_layout_does_not_change_the_result() -> None:
+    block, x = _perturbed(), torch.randn(2, 8, 3, 4, 5, dtype=torch.float64)
+    there = block(x.contiguous(memory_format=torch.channels_last_3d))
+    torch.testing.assert_close(there, block(x), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("ratio", [16, 1, 0, -0.5])
+def test_ratio_that_is_no_share_is_refused(ratio: float) -> None:
+    with pytest.raises(ValueError, match=f"ratio is {ratio}; expected a share between 0 and 1"):
+        GlobalContext(64, ratio)
+
+
+def test_single_hidden_channel_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"ratio 0\.0625 of 16 channels leaves 1 hidden ones; at least 2"):
+        GlobalContext(16, 1 / 16)
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 3, 3), (2, 7, 1, 3, 3)])
+def test_other_inputs_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"expected \(N, 8, T, H, W\), got"):
+        GlobalContext(8)(torch.zeros(shape))
