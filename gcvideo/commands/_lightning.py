@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from jsonargparse import DefaultHelpFormatter
 from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import gcvideo.data
@@ -46,6 +47,14 @@ def run(command: str, arguments: list[str]) -> int:
     return 0
 
 
+def build(arguments: list[str]) -> ActionRecognition:
+    """The task that ``gcvideo fit`` with these arguments would train; nothing is run, no video is opened."""
+    _import_all(gcvideo.models.blocks, gcvideo.models.backbones, gcvideo.data)
+    arguments, configs = with_found_configs(arguments)
+    task: ActionRecognition = _run_cli("fit", arguments, configs, only_build=True).model
+    return task
+
+
 def parser_of(command: str) -> LightningArgumentParser:
     """The options of one command; nothing is run."""
     try:
@@ -55,11 +64,14 @@ def parser_of(command: str) -> LightningArgumentParser:
     raise AssertionError("the command line stops before it parses")
 
 
-def _run_cli(command: str, arguments: list[str] | None, config_files: list[Path]) -> None:
+def _run_cli(
+    command: str, arguments: list[str] | None, config_files: list[Path], *, only_build: bool = False
+) -> LightningCLI:
     """Builds the command line of one command, which runs it; without arguments it stops at its parser."""
 
     class CommandLine(VideoCLI):
         configs = config_files
+        stops_when_built = only_build
         default_name = config_files[-1].stem if config_files else command
 
         @staticmethod
@@ -68,7 +80,7 @@ def _run_cli(command: str, arguments: list[str] | None, config_files: list[Path]
 
     quiet = {"exit_on_error": False, "allow_abbrev": False, "formatter_class": _HelpFormatter}
     texts = {"usage": f"gcvideo {command} --config NAME_OR_FILE [--any.key=value ...]", "description": _teach(command)}
-    CommandLine(
+    return CommandLine(
         ActionRecognition,
         VideoDataModule,
         subclass_mode_data=True,
@@ -97,6 +109,7 @@ class VideoCLI(LightningCLI):
 
     configs: ClassVar[list[Path]] = []
     default_name = "run"
+    stops_when_built = False
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The options that are neither the trainer's, the model's nor the data's."""
@@ -144,7 +157,12 @@ class VideoCLI(LightningCLI):
         kept = {**self.config_dump, "name": name, "run_dir": None, "ckpt_path": None}  # what runs, not where
         wanted = options.trainer.logger
         self.tracker = RunTracker(
-            self.folder, name=name, job_type=str(self.subcommand), config=kept, use_wandb=wanted in (None, True)
+            self.folder,
+            name=name,
+            job_type=str(self.subcommand),
+            config=kept,
+            use_wandb=wanted in (None, True),
+            ckpt_path=options.ckpt_path,
         )
         self.trainer_defaults["callbacks"] = self._callbacks(options)
         return super().instantiate_trainer(
@@ -157,10 +175,13 @@ class VideoCLI(LightningCLI):
     def _callbacks(self, options: Any) -> list[Callback]:
         saving = self.subcommand == "fit" and options.trainer.enable_checkpointing is not False
         bars = progress_callbacks(bar=options.trainer.enable_progress_bar is not False)
-        return [self.tracker, Throughput(), *bars, *(checkpoint_callbacks() if saving else [])]
+        rates = [LearningRateMonitor("step")] if self.subcommand == "fit" else []
+        return [self.tracker, Throughput(), *rates, *bars, *(checkpoint_callbacks() if saving else [])]
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Runs the trainer."""
+        if self.stops_when_built:
+            return
         with explained_loading(self.config[subcommand].ckpt_path):
             super()._run_subcommand(subcommand)
 

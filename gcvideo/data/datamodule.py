@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from lightning import LightningDataModule
-from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader
 
 from gcvideo.data.annotations import Annotations
@@ -115,10 +114,19 @@ class VideoDataModule(LightningDataModule, ABC):
         return self._manifest
 
     def setup(self, stage: str) -> None:
-        """Reads the manifest and says which videos serve for what."""
-        parts = {"train": self.train_records(), "val": self.val_records(), "test": self.test_records()}
+        """Reads the manifest and refuses a stage that has no videos, before a run folder is made."""
         if stage == "fit":
-            rank_zero_info(f"videos: {', '.join(f'{len(records)} {name}' for name, records in parts.items())}")
+            self._check_batch()
+        if stage in ("fit", "validate") and not self.val_records():
+            raise InputError(
+                "no videos to choose the best checkpoint on: add a val/ folder beside train/, "
+                "or hold a fifth of train out with --data.holdout=0.2"
+            )
+        if stage == "test" and not self.test_records():
+            raise InputError(
+                "no videos to test on: add a test/ folder, or a val/ folder together with --data.holdout=0.2 "
+                "(then val chooses nothing and is read at the end)"
+            )
 
     def train_records(self) -> list[VideoRecord]:
         """The videos that are trained on."""
@@ -134,35 +142,24 @@ class VideoDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Random clips in an order that is a function of (seed, epoch)."""
-        records = self.train_records()
-        world_size = self.trainer.world_size if self.trainer else 1
-        if len(records) < self.batch_size * world_size:
-            raise InputError(
-                f"{len(records)} training videos do not fill one batch of {self.batch_size} on {world_size} device(s); "
-                f"lower --data.batch_size to at most {len(records) // world_size}"
-            )
-        dataset = self._dataset(records, 0, TrainTransform(self.crop_px, self.augmentation), 1)
+        dataset = self._dataset(self.train_records(), 0, TrainTransform(self.crop_px, self.augmentation), 1)
         return self._loader(dataset, self.batch_size, shuffle=True)
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """One clip from the middle of each video, centre crop."""
-        records = self.val_records()
-        if not records:
-            raise InputError(
-                "no videos to choose the best checkpoint on: add a val/ folder beside train/, "
-                "or hold a fifth of train out with --data.holdout=0.2"
-            )
-        return self._eval_loader(records, num_clips=1, num_crops=1)
+        return self._eval_loader(self.val_records(), num_clips=1, num_crops=1)
 
     def test_dataloader(self) -> DataLoader[Sample]:
         """``num_test_clips`` x ``num_test_crops`` views of each video."""
-        records = self.test_records()
-        if not records:
+        return self._eval_loader(self.test_records(), self.num_test_clips, self.num_test_crops)
+
+    def _check_batch(self) -> None:
+        videos, devices = len(self.train_records()), self.trainer.world_size if self.trainer else 1
+        if videos < self.batch_size * devices:
             raise InputError(
-                "no videos to test on: add a test/ folder, or a val/ folder together with --data.holdout=0.2 "
-                "(then val chooses nothing and is read at the end)"
+                f"{videos} training videos do not fill one batch of {self.batch_size} on {devices} device(s); "
+                f"lower --data.batch_size to at most {videos // devices}"
             )
-        return self._eval_loader(records, self.num_test_clips, self.num_test_crops)
 
     def _check(self) -> None:
         """Refuses what cannot work before any video is opened."""

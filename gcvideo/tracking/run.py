@@ -34,11 +34,21 @@ class RunTracker(Callback):
         job_type: fit, validate or test.
         config: the full resolved configuration.
         use_wandb: whether a W&B run is kept.
+        ckpt_path: the checkpoint that is taken up, for its W&B run and its step.
     """
 
-    def __init__(self, folder: Path, *, name: str, job_type: str, config: dict[str, Any], use_wandb: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        name: str,
+        job_type: str,
+        config: dict[str, Any],
+        use_wandb: bool,
+        ckpt_path: str | None = None,
+    ) -> None:
         self.folder, self.name, self.job_type = folder, name, job_type
-        self.config, self.use_wandb = config, use_wandb
+        self.config, self.use_wandb, self.ckpt_path = config, use_wandb, ckpt_path
         self.wandb: WandbLogger | None = None
         self._wandb_run_id: str | None = None
         self._is_set_up = False
@@ -60,7 +70,7 @@ class RunTracker(Callback):
 
     def _open_logs(self, trainer: Trainer) -> None:
         make_folder(self.folder)
-        self._wandb_run_id, step = _state_in(trainer.ckpt_path)
+        self._wandb_run_id, step = _state_in(self.ckpt_path)
         if self.job_type == "fit":
             text = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
             (self.folder / "config.yaml").write_text(text, encoding="utf-8")
@@ -90,7 +100,7 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
-def _state_in(ckpt_path: Any) -> tuple[str | None, int]:
+def _state_in(ckpt_path: str | None) -> tuple[str | None, int]:
     """W&B run id and number of optimizer steps in a checkpoint; none and 0 without one."""
     if not ckpt_path:
         return None, 0

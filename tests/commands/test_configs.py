@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from gcvideo.cli import run
+from gcvideo.commands._configs import CONFIGS, config_names, find_config
+from gcvideo.errors import InputError
+from gcvideo.tracking.metrics_log import read_metrics
+
+every_config = pytest.mark.parametrize("name", config_names())
+
+
+@every_config
+def test_config_runs_two_steps_through_the_real_command(name: str, videos: Path, tmp_path: Path) -> None:
+    """Reduced in size only: width 8, crop 64, two videos a batch."""
+    small = ["--model.backbone.width=8", "--data.crop_px=64", "--data.batch_size=2", "--data.num_workers=0"]
+    device = ["--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.logger=false"]
+    steps = ["--trainer.max_steps=2", "--trainer.limit_val_batches=1", "--trainer.log_every_n_steps=1"]
+    where = ["--data.root", str(videos), "--run_dir", str(tmp_path / "run"), "--final_test=false"]
+    assert run(["fit", "--config", name, *small, *device, *steps, *where]) == 0
+    losses = [row["train/loss"] for row in read_metrics(tmp_path / "run") if "train/loss" in row]
+    assert len(losses) == 2
+    assert all(0 < loss < 20 for loss in losses)
+
+
+@every_config
+def test_config_builds_at_full_size(name: str, videos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from gcvideo.commands._lightning import build
+
+    with torch.device("meta"):
+        network = build(["--config", name, "--data.root", str(videos)]).network
+    assert sum(parameter.numel() for parameter in network.parameters()) > 100_000
+    assert all(parameter.is_meta for parameter in network.parameters())
+
+
+@every_config
+def test_config_says_what_it_is_and_is_complete(name: str) -> None:
+    text = find_config(name).read_text(encoding="utf-8")
+    assert len([line for line in text.splitlines() if line.startswith("# ")]) >= 2, "a head comment"
+    config = yaml.safe_load(text)
+    assert {"seed_everything", "trainer", "model", "data"} <= set(config)
+    for part in (config["model"]["backbone"], config["model"]["optimizer"], config["data"]):
+        assert set(part) == {"class_path", "init_args"}
+
+
+@every_config
+def test_print_config_gives_a_config_that_runs_the_same(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run(["fit", "--config", name, "--print_config"])
+    assert stop.value.code == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    given = yaml.safe_load(find_config(name).read_text())
+    assert printed["trainer"]["max_epochs"] == given["trainer"]["max_epochs"]
+    assert printed["data"]["init_args"]["num_frames"] == given["data"]["init_args"]["num_frames"]
+
+
+def test_shipped_folder_and_top_level_folder_are_one() -> None:
+    assert (Path(__file__).parents[2] / "configs").resolve() == CONFIGS.resolve()
+
+
+def test_config_is_found_by_name_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_config("demo") == CONFIGS / "demo.yaml"
+    (tmp_path / "demo.yaml").write_text("name: mine\n")
+    assert find_config("demo.yaml") == Path("demo.yaml")
+    with pytest.raises(InputError, match=r"config 'kinetics': no such file, and not a shipped config; .*demo, folder"):
+        find_config("kinetics")
+
+
+def test_later_config_wins_and_the_shell_over_both(
+    fit: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "more.yaml").write_text("trainer: {max_epochs: 7}\nmodel: {dropout: 0.25}\n")
+    with pytest.raises(SystemExit):
+        run(["fit", "--config=demo", "-c", str(tmp_path / "more.yaml"), "--model.dropout=0.5", "--print_config"])
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert (printed["trainer"]["max_epochs"], printed["model"]["dropout"]) == (7, 0.5)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gcvideo.cli import run
+from gcvideo.tracking.metrics_log import read_metrics
+
+TINY = ["--num_train", "4", "--num_test", "1", "--trainer.max_epochs=1", "--trainer.logger=false"]
+
+
+def _demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gcvideo", "demo", *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_demo_writes_fits_and_tests_and_says_what_it_types(tmp_path: Path) -> None:
+    result = _demo(tmp_path, *TINY, "--run_dir", "here")
+    assert result.returncode == 0, result.stderr
+    assert "\n$ gcvideo fit --config demo --data.root gcvideo-demo/videos-easy-seed0-4x1" in result.stdout
+    assert "\n$ gcvideo test --config here/config.yaml --ckpt_path here/best.ckpt" in result.stdout
+    assert "test: 8 videos" in result.stdout
+    assert "Look at here/curves.png" in result.stdout
+    assert set(json.loads((tmp_path / "here" / "metrics.json").read_text())) == {"val", "test"}
+
+
+def test_second_demo_takes_the_videos_that_are_there(tmp_path: Path) -> None:
+    first, second = (_demo(tmp_path, *TINY, "--run_dir", name) for name in ("a", "b"))
+    assert "(written earlier)" not in first.stdout
+    assert "(written earlier)" in second.stdout
+    rows = [[row for row in read_metrics(tmp_path / name) if "train/loss" in row] for name in ("a", "b")]
+    assert [row["train/loss"] for row in rows[0]] == [row["train/loss"] for row in rows[1]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--num_train", "0"], "--num_train and --num_test are at least 1"),
+        (["--seed=-1"], "--seed is not negative"),
+        (["--dir", "FILE/below"], "cannot be written.*name another folder with --dir"),
+    ],
+)
+def test_impossible_demo_is_refused(
+    tmp_path: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert run(["demo", *[option.replace("FILE", str(tmp_path / "file")) for option in options]]) in (1, 2)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, line), line
+
+
+def test_demo_ends_with_the_code_of_what_failed(tmp_path: Path) -> None:
+    result = _demo(tmp_path, *TINY, "--model.backbone.widht=3")
+    assert result.returncode == 2
+    assert "SlowOnly has no option 'widht'" in result.stderr

@@ -1,0 +1,58 @@
+"""Every command in the README runs, in the order of the README."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gcvideo.cli import run
+from tests.commands.conftest import SMALL
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _commands() -> list[str]:
+    blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line]
+
+
+def test_readme_has_the_two_commands_first() -> None:
+    assert _commands()[:2] == ["make demo", "make test"]
+
+
+def test_make_commands_are_what_the_readme_says() -> None:
+    for target, text in {"demo": "gcvideo demo", "test": "-m pytest"}.items():
+        plan = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert text in plan
+
+
+def test_gcvideo_commands_run_in_order(
+    make_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reduced in size, with the small videos of the tests for MY_VIDEOS."""
+    make_folder({"train/jump": 8, "train/run": 8, "val/jump": 3, "val/run": 3}, name="MY_VIDEOS")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    commands = [shlex.split(line) for line in _commands()[2:]]
+    assert len(commands) == 11
+    for program, *arguments in commands:
+        assert program == "gcvideo"
+        fresh = arguments[0] == "fit" and not arguments[2].startswith("runs/")
+        small = [*SMALL, "--trainer.max_epochs=1"] if fresh and "--print_config" not in arguments else []
+        if "--print_config" in arguments:
+            with pytest.raises(SystemExit) as stop:
+                run(arguments)
+            assert stop.value.code == 0
+        else:
+            assert run([*arguments, *small]) == 0, arguments
+
+
+def test_every_file_the_readme_points_at_is_there() -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
+        assert (ROOT / target).is_file(), target
