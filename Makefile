@@ -28,7 +28,7 @@ clean:
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "gcvideo needs Python 3.11 or newer; name one with: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "no virtual environment: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 
 .venv/installed: pyproject.toml | $(BIN)/python
 	@echo "installing (once, a few minutes: torch is large) ..."

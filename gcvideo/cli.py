@@ -10,6 +10,7 @@ import ast
 import difflib
 import importlib
 import logging
+import os
 import sys
 import traceback
 import warnings
@@ -46,7 +47,8 @@ def run(arguments: list[str]) -> int:
     Returns:
         0 when it went well, 1 when it failed, 2 when it was called wrongly.
     """
-    debug = "--debug" in arguments
+    if "--debug" in arguments:
+        os.environ["GCVIDEO_DEBUG"] = "1"  # for the commands that a command runs, too
     arguments = [argument for argument in arguments if argument != "--debug"]
     _speak_plainly()
     try:
@@ -55,7 +57,7 @@ def run(arguments: list[str]) -> int:
         print("gcvideo: interrupted", file=sys.stderr)
         return 130
     except InputError as error:
-        if debug:
+        if os.environ.get("GCVIDEO_DEBUG"):
             traceback.print_exc()
         print(f"gcvideo: error: {error}", file=sys.stderr)
         return error.exit_code
@@ -77,7 +79,7 @@ def _dispatch(arguments: list[str]) -> int:
     if first.startswith("--print_completion"):
         shell = first.partition("=")[2] or (arguments[1] if len(arguments) > 1 else "bash")
         command = importlib.import_module("gcvideo.commands._completion")
-        return int(command.print_completion(shell))
+        return int(command.print_completion(shell, command_names()))
     if first not in command_names():
         raise InputError(f"unknown command {first!r}{_suggestion(first)}; gcvideo --help lists them all", exit_code=2)
     return int(importlib.import_module(f"gcvideo.commands.{first}").main(arguments[1:]))

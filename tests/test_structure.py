@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "evaluation": {"records"},
     "tracking": {"records"},
     "cli": set[str](),
-    "commands": {"cli", "data", "evaluation", "models", "records", "tracking", "training"},
+    "commands": {"data", "evaluation", "models", "records", "tracking", "training"},
 }
 
 
@@ -37,8 +37,10 @@ def _imports(path: Path) -> list[str]:
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
-            found.append(str(node.module))
-    return [name.removeprefix("gcvideo.") for name in found if name.startswith("gcvideo.")]
+            whole = node.module == "gcvideo"
+            found += [f"gcvideo.{alias.name}" for alias in node.names] if whole else [str(node.module)]
+    names = [name.removeprefix("gcvideo.") for name in found if name.startswith("gcvideo.")]
+    return [name for name in names if name != "__version__"]
 
 
 def _files() -> list[Path]:

@@ -7,20 +7,19 @@ import importlib
 
 import shtab
 
-from gcvideo.cli import command_names
 from gcvideo.errors import InputError
 
 _TRAINER_COMMANDS = ("fit", "validate", "test")
 
 
-def print_completion(shell: str) -> int:
-    """Prints the script for bash, zsh or tcsh."""
+def print_completion(shell: str, names: list[str]) -> int:
+    """Prints the script for bash, zsh or tcsh, with the options of the commands named."""
     if shell not in shtab.SUPPORTED_SHELLS:
         raise InputError(f"no completion for {shell!r}; there is {', '.join(shtab.SUPPORTED_SHELLS)}", exit_code=2)
     root = argparse.ArgumentParser(prog="gcvideo")
     root.add_argument("--version", action="store_true")
     commands = root.add_subparsers()
-    for name in command_names():
+    for name in names:
         source = _trainer_parser(name) if name in _TRAINER_COMMANDS else _own_parser(name)
         _copy_options(source, commands.add_parser(name, help=source.description, add_help=False))
     print(shtab.complete(root, shell))

@@ -7,6 +7,7 @@ import difflib
 import importlib
 import inspect
 import re
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,18 @@ def explained_loading(ckpt_path: str | None) -> Iterator[None]:
             f"checkpoint {ckpt_path} does not fit this network ({first[:200]}); take the config of its run, "
             f"--config RUN/config.yaml"
         ) from error
+
+
+@contextmanager
+def explained_checks() -> Iterator[None]:
+    """What a check of gcvideo itself refuses while a run goes; a library's error keeps its traceback."""
+    try:
+        yield
+    except ValueError as error:
+        innermost = traceback.extract_tb(error.__traceback__)[-1].filename
+        if isinstance(error, InputError) or not Path(innermost).is_relative_to(Path(__file__).parents[1]):
+            raise
+        raise InputError(_one_line(str(error))) from error
 
 
 def check_config(path: Path, parser: argparse.ArgumentParser) -> None:

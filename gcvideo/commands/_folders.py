@@ -25,9 +25,9 @@ def find_checkpoint(ckpt_path: str | None, run_dir: str | None) -> str | None:
     if ckpt_path in _NAMES and not Path(ckpt_path).exists():
         if run_dir is None:
             raise InputError(f"--ckpt_path {ckpt_path} needs the run folder: add --run_dir=DIR", exit_code=2)
-        path = Path(run_dir) / f"{ckpt_path}.ckpt"
+        path = Path(run_dir).expanduser() / f"{ckpt_path}.ckpt"
     else:
-        path = Path(ckpt_path)
+        path = Path(ckpt_path).expanduser()
     if not path.is_file():
         raise InputError(f"checkpoint {path}: no such file; a run leaves last.ckpt and best.ckpt in its folder")
     _check_readable(path)
@@ -50,6 +50,14 @@ def choose_folder(run_dir: str | None, ckpt_path: str | None, name: str) -> Path
             )
     _check_writable(folder)
     return folder
+
+
+def how_to_continue(folder: Path) -> str:
+    """What to type after an interruption."""
+    if not (folder / "last.ckpt").exists():
+        return "interrupted before the first epoch was done; nothing to continue from"
+    again = f"gcvideo fit --config {folder}/config.yaml --run_dir {folder} --ckpt_path last"
+    return f"interrupted; continue from the last finished epoch with: {again}"
 
 
 def _check_readable(path: Path) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import logging
 import pkgutil
 from pathlib import Path
 from typing import Any, ClassVar
 
-from jsonargparse import DefaultHelpFormatter
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -17,14 +15,21 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 import gcvideo.data
 import gcvideo.models.backbones
 import gcvideo.models.blocks
-from gcvideo.commands._configs import config_names, with_found_configs
-from gcvideo.commands._errors import check_config, explained_building, explained_loading, explained_parsing
-from gcvideo.commands._folders import choose_folder, find_checkpoint
+from gcvideo.commands._configs import with_found_configs
+from gcvideo.commands._errors import (
+    check_config,
+    explained_building,
+    explained_checks,
+    explained_loading,
+    explained_parsing,
+)
+from gcvideo.commands._folders import choose_folder, find_checkpoint, how_to_continue
+from gcvideo.commands._help import HelpFormatter, teach
 from gcvideo.commands._results import evaluate_best, finish
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.errors import InputError
 from gcvideo.tracking.checkpoints import checkpoint_callbacks
-from gcvideo.tracking.progress import progress_callbacks
+from gcvideo.tracking.progress import progress_callbacks, shows_bar
 from gcvideo.tracking.run import RunTracker
 from gcvideo.tracking.throughput import Throughput
 from gcvideo.training.task import ActionRecognition
@@ -32,6 +37,7 @@ from gcvideo.training.task import ActionRecognition
 _TRAINER_DEFAULTS: dict[str, Any] = {
     "use_distributed_sampler": False,  # our sampler knows the ranks
     "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
     "log_every_n_steps": 10,
 }
 _SKIPPED = {"model", "train_dataloaders", "val_dataloaders", "dataloaders", "datamodule", "weights_only", "verbose"}
@@ -78,8 +84,8 @@ def _run_cli(
         def subcommands() -> dict[str, set[str]]:
             return {command: _SKIPPED}
 
-    quiet = {"exit_on_error": False, "allow_abbrev": False, "formatter_class": _HelpFormatter}
-    texts = {"usage": f"gcvideo {command} --config NAME_OR_FILE [--any.key=value ...]", "description": _teach(command)}
+    quiet = {"exit_on_error": False, "allow_abbrev": False, "formatter_class": HelpFormatter}
+    texts = {"usage": f"gcvideo {command} --config NAME_OR_FILE [--any.key=value ...]", "description": teach(command)}
     return CommandLine(
         ActionRecognition,
         VideoDataModule,
@@ -91,10 +97,6 @@ def _run_cli(
         auto_configure_optimizers=False,
         args=None if arguments is None else [command, *arguments],
     )
-
-
-class _HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
-    """Keeps the lines of the examples."""
 
 
 class _ParserOnly(Exception):
@@ -167,14 +169,13 @@ class VideoCLI(LightningCLI):
         self.trainer_defaults["callbacks"] = self._callbacks(options)
         return super().instantiate_trainer(
             logger=False if wanted in (None, True) else wanted,
-            enable_progress_bar=False,
-            enable_model_summary=False,
+            enable_progress_bar=shows_bar(options.trainer.enable_progress_bar),
             **kwargs,
         )
 
     def _callbacks(self, options: Any) -> list[Callback]:
         saving = self.subcommand == "fit" and options.trainer.enable_checkpointing is not False
-        bars = progress_callbacks(bar=options.trainer.enable_progress_bar is not False)
+        bars = progress_callbacks(bar=shows_bar(options.trainer.enable_progress_bar))
         rates = [LearningRateMonitor("step")] if self.subcommand == "fit" else []
         return [self.tracker, Throughput(), *rates, *bars, *(checkpoint_callbacks() if saving else [])]
 
@@ -182,8 +183,15 @@ class VideoCLI(LightningCLI):
         """Runs the trainer."""
         if self.stops_when_built:
             return
-        with explained_loading(self.config[subcommand].ckpt_path):
-            super()._run_subcommand(subcommand)
+        if (self.trainer.max_epochs, self.trainer.max_steps) == (-1, -1):
+            raise InputError("the run has no end: set --trainer.max_epochs or --trainer.max_steps", exit_code=2)
+        try:
+            with explained_loading(self.config[subcommand].ckpt_path), explained_checks():
+                super()._run_subcommand(subcommand)
+        except SystemExit as stop:  # how Lightning ends after Ctrl-C
+            if not self.trainer.interrupted:
+                raise
+            raise InputError(how_to_continue(self.tracker.folder), exit_code=130) from stop
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
@@ -201,18 +209,6 @@ class VideoCLI(LightningCLI):
     def after_test(self) -> None:
         """The results."""
         finish(self.trainer, self.model, self.datamodule, self.tracker)
-
-
-def _teach(command: str) -> str:
-    checkpoint = " --ckpt_path last --run_dir RUN" if command == "fit" else " --ckpt_path RUN/best.ckpt"
-    return (
-        f"examples:\n  gcvideo {command} --config folder --data.root MY_VIDEOS{checkpoint}\n"
-        f"  gcvideo {command} --config RUN/config.yaml{checkpoint}\n"
-        f"  gcvideo {command} --config NAME --print_config        every key with its value\n"
-        f"  gcvideo {command} --data.help VideoFolder             the options of a kind of data\n"
-        f"  gcvideo {command} --model.backbone.help SlowOnly      the options of a backbone\n"
-        f"shipped configs: {', '.join(config_names())}"
-    )
 
 
 def _import_all(*packages: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,17 @@ from gcvideo.tracking.metrics_log import read_metrics
 from gcvideo.tracking.pictures import draw_confusion, draw_curves
 from gcvideo.tracking.run import RunTracker
 
+log = logging.getLogger(__name__)
+
 
 def evaluate_best(trainer: Trainer, module: LightningModule, datamodule: VideoDataModule, *, on_test: bool) -> None:
     """Measures the best checkpoint of a finished fit: on the test videos, or again on those that chose it."""
     best = next((c.best_model_path for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), "")
     if not best:
         return
+    if on_test and not datamodule.test_records():
+        log.warning("no val/ or test/ folder was kept for the end: the figures are of the videos held out of train")
+        on_test = False
     options: dict[str, Any] = {"datamodule": datamodule, "ckpt_path": best, "weights_only": True, "verbose": False}
     if on_test:
         trainer.test(module, **options)
@@ -44,10 +50,10 @@ def finish(trainer: Trainer, module: Any, datamodule: VideoDataModule, tracker: 
         title = f"{split}: {len(module.evaluation.labels)} videos"
         draw_confusion(counts, datamodule.classes, folder / "confusion_matrix.png", title=title)
     rows = read_metrics(folder)
-    if any("train/loss" in row for row in rows):
+    if tracker.job_type == "fit" and any("train/loss" in row for row in rows):
         draw_curves(rows, folder / "curves.png")
     _close_wandb(folder, tracker)
-    _print_summary(folder, split, tracker.job_type)
+    _print_summary(folder, split, tracker.job_type, has_test=bool(datamodule.test_records()))
 
 
 def _views(datamodule: VideoDataModule, split: str) -> str:
@@ -80,7 +86,7 @@ def _close_wandb(folder: Path, tracker: RunTracker) -> None:
     run.finish()
 
 
-def _print_summary(folder: Path, split: str, job_type: str) -> None:
+def _print_summary(folder: Path, split: str, job_type: str, *, has_test: bool) -> None:
     path = folder / "metrics.json"
     numbers = json.loads(path.read_text(encoding="utf-8")).get(split) if path.is_file() else None
     if numbers:
@@ -90,7 +96,8 @@ def _print_summary(folder: Path, split: str, job_type: str) -> None:
         if numbers["failed"]:
             print(f"  {numbers['failed']} videos could not be read and have no score")
     print(f"run folder: {folder}")
-    if job_type == "fit":
+    if job_type == "fit" and (folder / "best.ckpt").is_file():
         print("next:")
-        print(f"  gcvideo test --config {folder}/config.yaml --ckpt_path {folder}/best.ckpt")
+        measure = "test" if has_test else "validate"
+        print(f"  gcvideo {measure} --config {folder}/config.yaml --ckpt_path {folder}/best.ckpt")
         print(f"  gcvideo fit --config {folder}/config.yaml --run_dir {folder} --ckpt_path last   # continue it")

@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     root = _videos(options)
     from gcvideo.tracking.run import new_run_folder
 
-    folder = Path(options.run_dir) if options.run_dir else new_run_folder("demo")
+    folder = Path(options.run_dir).expanduser() if options.run_dir else new_run_folder("demo")
     seed = f"--seed_everything={options.seed}"
     fit = ["fit", "--config", "demo", "--data.root", str(root), "--run_dir", str(folder), seed, *for_fit]
     test = ["test", "--config", str(folder / "config.yaml"), "--ckpt_path", str(folder / "best.ckpt")]
@@ -60,7 +60,7 @@ def _videos(options: argparse.Namespace) -> Path:
     if min(options.num_train, options.num_test) < 1 or options.seed < 0:
         raise InputError("--num_train and --num_test are at least 1, and --seed is not negative", exit_code=2)
     counts = f"{options.num_train}x{options.num_test}"
-    root = Path(options.dir) / f"videos-{options.difficulty}-seed{options.seed}-{counts}"
+    root = Path(options.dir).expanduser() / f"videos-{options.difficulty}-seed{options.seed}-{counts}"
     if root.is_dir():
         print(f"videos: {root} (written earlier)")
         return root

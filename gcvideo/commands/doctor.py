@@ -6,7 +6,7 @@ import argparse
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -22,7 +22,7 @@ _Row = tuple[str, str, str]
 def main(arguments: list[str]) -> int:
     """Runs ``gcvideo doctor``; 1 if training would fail."""
     parser().parse_args(arguments)
-    rows = [*_versions(), *_decoders(), *_devices(), *_wandb(), *_disk()]
+    rows = [row for look in (_versions, _decoders, _devices, _wandb, _disk) for row in _looked(look)]
     width = max(len(name) for _, name, _ in rows)
     for status, name, found in rows:
         print(f"{status:<7} {name:<{width}}  {found}")
@@ -38,6 +38,16 @@ def parser() -> argparse.ArgumentParser:
         description="Checks packages, video codecs, GPUs, the W&B login and disk space. A line that starts with 'ok' "
         "is fine, 'note' says what would be better with it, 'MISSING' must be mended before training.",
     )
+
+
+def _looked(look: Callable[[], Iterator[_Row]]) -> list[_Row]:
+    """The rows of one part; what cannot even be imported is a row of its own."""
+    rows: list[_Row] = []
+    try:
+        rows.extend(look())
+    except ImportError as error:
+        rows.append(("MISSING", str(error.name), f"cannot be imported: {error}; install it with: pip install gcvideo"))
+    return rows
 
 
 def _versions() -> Iterator[_Row]:
@@ -101,7 +111,9 @@ def _wandb() -> Iterator[_Row]:
 
 
 def _disk() -> Iterator[_Row]:
-    for name, folder in {"working folder": Path.cwd(), "cache": Path.home()}.items():
+    cache = Path(os.environ.get("GCVIDEO_CACHE") or Path.home())
+    for name, folder in {"working folder": Path.cwd(), "cache": cache}.items():
+        folder = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         free = shutil.disk_usage(folder).free / _GIB
         yield ("ok" if free > 5 else "note"), name, f"{folder}: {free:.0f} GiB free"
     shared = Path("/dev/shm")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
@@ -128,6 +130,25 @@ class VideoDataModule(LightningDataModule, ABC):
                 "(then val chooses nothing and is read at the end)"
             )
 
+    def state_dict(self) -> dict[str, Any]:
+        """Kept in every checkpoint: what the labels mean."""
+        return {"classes": list(self.classes)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Refuses a checkpoint whose labels mean something else.
+
+        Raises:
+            InputError: naming the first class that differs.
+        """
+        learned = tuple(state_dict["classes"])
+        if learned != self.classes:
+            pairs = zip_longest(learned, self.classes, fillvalue="none")
+            label, (theirs, ours) = next((k, pair) for k, pair in enumerate(pairs) if pair[0] != pair[1])
+            raise InputError(
+                f"the checkpoint learned {len(learned)} classes and the data has {len(self.classes)}: label {label} is "
+                f"{theirs!r} there and {ours!r} here; take the same classes in the same order (--data.classes=FILE)"
+            )
+
     def train_records(self) -> list[VideoRecord]:
         """The videos that are trained on."""
         return self._hold_out()[0] if self.holdout else self.manifest().split("train")
@@ -166,6 +187,8 @@ class VideoDataModule(LightningDataModule, ABC):
         for name in ("num_frames", "frame_stride", "crop_px", "batch_size", "num_test_clips"):
             if getattr(self, name) < 1:
                 raise InputError(f"data.{name} is {getattr(self, name)}; expected at least 1")
+        if self.num_workers < 0:
+            raise InputError(f"data.num_workers is {self.num_workers}; expected 0 or more")
         if self.num_test_crops not in (1, 3):
             raise InputError(f"data.num_test_crops is {self.num_test_crops}; expected 1 or 3")
         if self.crop_px > self.short_side_px:

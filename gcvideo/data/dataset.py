@@ -76,9 +76,7 @@ class VideoDataset(Dataset[Sample]):
 
     def _clips(self, record: VideoRecord, generator: np.random.Generator) -> Tensor:
         views: list[Tensor] = []
-        for indices in self._indices(
-            record, generator
-        ):  # one clip at a time: a video's views never lie in memory whole
+        for indices in self._indices(record, generator):  # one clip at a time
             frames = torch.from_numpy(read_frames(record.path, indices, record.reader))
             views += self.transform(frames)
         return torch.stack(views)  # (V, C, T, H, W)

@@ -34,14 +34,14 @@ def read_frames(path: str | Path, indices: NDArray[np.int64], reader: str) -> Fr
     Args:
         path: the file.
         indices: frame numbers in 0 <= index < number of decodable frames, any shape, any order, repeats allowed.
-        reader: ``decord`` or ``pyav``.
+        reader: ``decord`` or ``pyav``; where decord is not installed, PyAV reads all.
 
     Raises:
         DecodeError: if the file cannot be opened or ends before the highest index.
     """
     wanted, inverse = np.unique(indices, return_inverse=True)
     try:
-        frames = READERS[reader](str(path), wanted)
+        frames = READERS[reader if HAS_DECORD else "pyav"](str(path), wanted)
     except (av.FFmpegError, DecodeError) as error:
         raise DecodeError(f"{path}: {_first_line(error)}") from error
     return frames[inverse.reshape(indices.shape)]
@@ -97,8 +97,10 @@ def decord_length(path: str) -> int:
     """How many frames decord believes a video to have.
 
     Raises:
-        DecodeError: if decord cannot open it.
+        DecodeError: if decord cannot open it, or is not installed.
     """
+    if not HAS_DECORD:
+        raise DecodeError("decord is not installed")
     with _decord_errors():
         return len(decord.VideoReader(path, num_threads=1))
 

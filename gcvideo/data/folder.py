@@ -22,13 +22,17 @@ class VideoFolder(VideoDataModule):
         kwargs: see VideoDataModule.
 
     Raises:
-        InputError: if neither ``root`` nor ``manifest`` is given, or the folder has no such layout.
+        InputError: if neither ``root`` nor ``manifest`` is given, or both, or the folder has no such layout.
     """
 
     def __init__(self, root: str | None = None, classes: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if root is None and self.manifest_file is None:
             raise InputError("no videos named: give the folder with --data.root=FOLDER (it holds a folder per class)")
+        if self.manifest_file is not None and (root or classes):
+            raise InputError(
+                "data.manifest names the videos and their classes already: leave data.root and data.classes out"
+            )
         self.root = Path(root).expanduser() if root else None
         self.class_list = classes
 

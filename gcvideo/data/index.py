@@ -1,4 +1,7 @@
-"""Turns annotations into a manifest: every file is really decoded, once, in parallel; what has not changed is kept."""
+"""Turns annotations into a manifest: every file is really decoded, in parallel.
+
+A second time only what has changed, and what could not be decoded, is decoded again.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pathlib import Path
 
 from gcvideo.data.annotations import Annotations
 from gcvideo.data.decode import DecodeError
-from gcvideo.data.manifest import Manifest, read_manifest, write_manifest
+from gcvideo.data.manifest import Manifest, check_place, read_manifest, write_manifest
 from gcvideo.data.probe import probe_video
 from gcvideo.errors import InputError
 from gcvideo.records import VideoRecord
@@ -38,8 +41,9 @@ def index_videos(
         on_video: called after each decoded file.
 
     Raises:
-        InputError: if not one video can be decoded.
+        InputError: if not one video can be decoded, or the manifest cannot be written.
     """
+    check_place(path)
     known = _known_records(path)
     results: dict[Path, VideoRecord | str] = {}
     changed: list[_Entry] = []

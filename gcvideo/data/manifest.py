@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import csv
 import os
+import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from gcvideo.data.annotations import SPLITS
+from gcvideo.data.decode import READERS
 from gcvideo.errors import InputError
 from gcvideo.records import VideoRecord
 
@@ -56,9 +59,25 @@ def read_manifest(path: Path) -> Manifest:
     return Manifest(classes, tuple(records), bad)
 
 
+def check_place(path: Path) -> None:
+    """Makes the folder of a manifest.
+
+    Raises:
+        InputError: if it cannot be made or written into.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"manifest {path} cannot be written: {error.strerror}; name another place "
+            "(gcvideo index --out FILE, or the variable GCVIDEO_CACHE for folders that fit indexes)"
+        ) from error
+
+
 def write_manifest(manifest: Manifest, path: Path) -> None:
     """Writes the three files; each appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     _write_lines(_beside(path, ".classes.txt"), manifest.classes)
     _write_csv(_beside(path, ".bad.csv"), ["path", "reason"], ({"path": p, "reason": r} for p, r in manifest.bad))
     rows = (
@@ -92,6 +111,9 @@ def _record(row: dict[str, str], path: Path, line: int, classes: tuple[str, ...]
         raise InputError(f"{path}, line {line}: no value for {missing[0]}; make the manifest again with: gcvideo index")
     if row["label"] not in classes:
         raise InputError(f"{path}, line {line}: label {row['label']!r} is not in {_beside(path, '.classes.txt').name}")
+    for name, choices in {"reader": READERS, "split": SPLITS}.items():
+        if row[name] not in choices:
+            raise InputError(f"{path}, line {line}: {name} is {row[name]!r}, expected one of {', '.join(choices)}")
     values: dict[str, Any] = {name: _number(row, name, path, line) for name in _NUMBERS}
     values |= {name: row[name] for name in ("split", "codec", "reader")}
     return VideoRecord(path=str(path.parent / row["path"]), label=classes.index(row["label"]), **values)

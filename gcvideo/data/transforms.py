@@ -21,13 +21,25 @@ class Augmentation:
         area: share of the picture a training crop covers, from and to, as in random resized crop.
         aspect: width to height of that crop, from and to.
         flip: probability of a left-right flip; 0 where left and right tell classes apart.
-        jitter: strength of brightness, contrast and saturation jitter, 0 to 1; hue varies by a quarter of it.
+        jitter: strength of brightness, contrast and saturation jitter, 0 to 1.
+
+    Raises:
+        ValueError: if a value is out of its range.
     """
 
     area: tuple[float, float] = (0.35, 1.0)
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
     flip: float = 0.5
     jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.area[0] <= self.area[1] <= 1:
+            raise ValueError(f"augmentation.area is {self.area}; expected from and to, above 0 and up to 1")
+        if not 0 < self.aspect[0] <= self.aspect[1]:
+            raise ValueError(f"augmentation.aspect is {self.aspect}; expected from and to, above 0")
+        for name, value in {"flip": self.flip, "jitter": self.jitter}.items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"augmentation.{name} is {value}; expected 0 to 1")
 
 
 class TrainTransform:
@@ -42,8 +54,7 @@ class TrainTransform:
             v2.RandomHorizontalFlip(augmentation.flip),
         ]
         if augmentation.jitter:
-            strength = augmentation.jitter
-            steps.append(v2.ColorJitter(strength, strength, strength, strength / 4))
+            steps.append(v2.ColorJitter(augmentation.jitter, augmentation.jitter, augmentation.jitter))
         self.steps = v2.Compose(steps)
 
     def __call__(self, frames: Tensor) -> list[Tensor]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-import torch
 from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
@@ -27,7 +27,7 @@ class BestCheckpoint(ModelCheckpoint):
         if current is None:
             return False
         loss = float(trainer.callback_metrics["val/loss"])
-        is_tie = self.best_model_score is not None and torch.equal(current, self.best_model_score)
+        is_tie = self.best_model_score is not None and float(current) == float(self.best_model_score)
         is_best = loss < self.best_loss if is_tie else super().check_monitor_top_k(trainer, current)
         if is_best:
             self.best_loss = loss
@@ -38,9 +38,14 @@ class BestCheckpoint(ModelCheckpoint):
         return {**super().state_dict(), "best_loss": self.best_loss}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes the comparison up again."""
-        self.best_loss = state_dict.pop("best_loss", float("inf"))
-        super().load_state_dict(state_dict)
+        """Takes the comparison up again, also where the run folder was moved or is named in another way."""
+        here = Path(str(self.dirpath)) / "best.ckpt"
+        if not here.is_file():  # another run folder: its best is still to come
+            return
+        self.best_loss = state_dict["best_loss"]
+        score = state_dict["best_model_score"]
+        places = {"best_model_path": str(here), "kth_best_model_path": str(here), "best_k_models": {str(here): score}}
+        super().load_state_dict({**state_dict, **places, "dirpath": self.dirpath})
 
 
 def checkpoint_callbacks() -> list[ModelCheckpoint]:

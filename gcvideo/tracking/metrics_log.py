@@ -19,11 +19,12 @@ class MetricsLog(Logger):
 
     Args:
         folder: the run folder; it exists.
+        at_step: stands for the step of every row, where a checkpoint is measured and the trainer counts from 0.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, at_step: int | None = None) -> None:
         super().__init__()
-        self.path = folder / FILE_NAME
+        self.path, self.at_step = folder / FILE_NAME, at_step
 
     @property
     def name(self) -> str:
@@ -42,8 +43,9 @@ class MetricsLog(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Writes one line."""
         numbers = {name: _json_number(value) for name, value in metrics.items()}
+        row = {"step": step if self.at_step is None else self.at_step, **numbers}
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **numbers}) + "\n")
+            file.write(json.dumps(row) + "\n")
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

@@ -11,13 +11,14 @@ from lightning.pytorch.callbacks import RichProgressBar
 _SHOWN = {"train/loss": "loss {:.4f}", "val/loss": "val loss {:.4f}", "val/top1": "val top-1 {:.1%}"}
 
 
-def progress_callbacks(*, bar: bool) -> list[Callback]:
-    """The bar where standard output is a terminal, and the lines in any case.
+def shows_bar(wanted: bool | None) -> bool:
+    """Whether a moving bar is shown: on a terminal, unless it is turned off."""
+    return wanted is not False and sys.stdout.isatty()
 
-    Args:
-        bar: whether a bar is wanted at all.
-    """
-    bars: list[Callback] = [RichProgressBar(leave=False)] if bar and sys.stdout.isatty() else []
+
+def progress_callbacks(*, bar: bool) -> list[Callback]:
+    """The bar, where one is shown, and the lines in any case."""
+    bars: list[Callback] = [RichProgressBar()] if bar else []
     return [*bars, EpochLines()]
 
 

@@ -51,6 +51,7 @@ class RunTracker(Callback):
         self.config, self.use_wandb, self.ckpt_path = config, use_wandb, ckpt_path
         self.wandb: WandbLogger | None = None
         self._wandb_run_id: str | None = None
+        self._at_step: int | None = None
         self._is_set_up = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -60,28 +61,37 @@ class RunTracker(Callback):
         self._is_set_up = True
         self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
         for checkpoint in checkpoints_without_folder(trainer):
-            checkpoint.dirpath = str(self.folder)
+            checkpoint.dirpath = str(self.folder.resolve())
         if trainer.is_global_zero:
-            self._open_logs(trainer)
+            self._open_folder()
+        trainer.loggers = [*trainer.loggers, MetricsLog(self.folder, self._at_step)]  # writes on the first process only
+        if trainer.is_global_zero and self.use_wandb:
+            self._open_wandb(trainer)
 
     def state_dict(self) -> dict[str, Any]:
         """Kept in every checkpoint."""
         return {"wandb_run_id": self._wandb_run_id}
 
-    def _open_logs(self, trainer: Trainer) -> None:
+    def _open_folder(self) -> None:
         make_folder(self.folder)
         self._wandb_run_id, step = _state_in(self.ckpt_path)
+        self._at_step = None if self.job_type == "fit" else step
         if self.job_type == "fit":
             text = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
             (self.folder / "config.yaml").write_text(text, encoding="utf-8")
             cut_metrics(self.folder, step)
-        trainer.loggers = [*trainer.loggers, MetricsLog(self.folder)]
-        if self.use_wandb:
-            self.wandb = start_wandb(
-                self.folder, name=self.name, run_id=self._wandb_run_id, job_type=self.job_type, config=self.config
-            )
-            self._wandb_run_id = self.wandb.experiment.id
-            trainer.loggers = [*trainer.loggers, self.wandb]
+
+    def _open_wandb(self, trainer: Trainer) -> None:
+        self.wandb = start_wandb(
+            self.folder,
+            name=self.name,
+            run_id=self._wandb_run_id,
+            job_type=self.job_type,
+            config=self.config,
+            at_step=self._at_step,
+        )
+        self._wandb_run_id = self.wandb.experiment.id
+        trainer.loggers = [*trainer.loggers, self.wandb]
 
 
 def make_folder(folder: Path) -> None:

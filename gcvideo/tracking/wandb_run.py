@@ -5,19 +5,41 @@ from __future__ import annotations
 import logging
 import netrc
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 import wandb
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 log = logging.getLogger(__name__)
 
 _INIT_SECONDS, _FINISH_SECONDS = 10, 60
 
 
-def start_wandb(folder: Path, *, name: str, run_id: str | None, job_type: str, config: dict[str, Any]) -> WandbLogger:
+class RunLogger(WandbLogger):
+    """Lightning's logger, for a run that is started already.
+
+    Args:
+        run: the W&B run.
+        at_step: stands for the step of every row, where a checkpoint is measured and the trainer counts from 0.
+    """
+
+    def __init__(self, run: Any, at_step: int | None = None) -> None:
+        super().__init__(experiment=run)
+        self.at_step = at_step
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Logs one row."""
+        super().log_metrics(metrics, step if self.at_step is None else self.at_step)
+
+
+def start_wandb(
+    folder: Path, *, name: str, run_id: str | None, job_type: str, config: dict[str, Any], at_step: int | None = None
+) -> RunLogger:
     """Starts (or continues) a W&B run; an unreachable server makes it an offline one, with one line that says so.
 
     Args:
@@ -26,6 +48,7 @@ def start_wandb(folder: Path, *, name: str, run_id: str | None, job_type: str, c
         run_id: the id of the run to continue; None starts a new one.
         job_type: fit, validate or test.
         config: the resolved configuration.
+        at_step: see RunLogger.
     """
     for variable, place in {"WANDB_DATA_DIR": "wandb/data", "WANDB_CACHE_DIR": "wandb/cache"}.items():
         os.environ.setdefault(variable, str((folder / place).absolute()))
@@ -43,11 +66,14 @@ def start_wandb(folder: Path, *, name: str, run_id: str | None, job_type: str, c
     try:
         run = wandb.init(mode=wanted, **options)  # type: ignore[arg-type]
     except (wandb.errors.CommError, wandb.errors.UsageError) as error:
-        log.warning(f"W&B cannot be reached ({str(error).splitlines()[0]}); this run is recorded offline")
+        log.warning(f"W&B cannot be reached ({str(error).splitlines()[0]})")
         run = wandb.init(mode="offline", **options)  # type: ignore[arg-type]
     if run.offline:
-        log.info(f"W&B: offline (no API key is configured); upload later with: wandb sync {run.dir.rsplit('/', 1)[0]}")
-    return WandbLogger(experiment=run)
+        why = "no API key is configured, " if wanted == "offline" and not os.environ.get("WANDB_MODE") else ""
+        log.info(f"W&B: {why}recorded offline; upload later with: wandb sync {Path(run.dir).parent}")
+    elif run.url:
+        log.info(f"W&B: {run.url}")
+    return RunLogger(run, at_step)
 
 
 def has_api_key() -> bool:

@@ -18,12 +18,21 @@ class Mixing:
         mixup: alpha of the Beta distribution of mixup (https://arxiv.org/abs/1710.09412); 0 turns it off.
         cutmix: alpha of cutmix (https://arxiv.org/abs/1905.04899), one box for all frames; 0 turns it off. With both,
             each batch takes one of them by chance.
-        label_smoothing: share of the target that is spread over all classes, 0 to 1.
+        label_smoothing: share of the target that is spread over all classes, 0 to below 1.
+
+    Raises:
+        ValueError: if an alpha is negative or the share out of range.
     """
 
     mixup: float = 0.0
     cutmix: float = 0.0
     label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.mixup, self.cutmix) < 0:
+            raise ValueError(f"mixing.mixup is {self.mixup} and mixing.cutmix {self.cutmix}; expected 0 or more")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"mixing.label_smoothing is {self.label_smoothing}; expected a share, 0 to below 1")
 
     def __call__(self, clips: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
         """Mixes clips, drawing from torch's global generator.

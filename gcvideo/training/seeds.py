@@ -1,4 +1,4 @@
-"""Randomness as a function: of seed, step and rank."""
+"""Randomness as a function: of seed, step, batch and rank."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import numpy as np
 import torch
 
 
-def seed_step(seed: int, step: int, rank: int) -> None:
-    """Seeds torch's global generators for one training step, on every device."""
-    torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> 1))
+def seed_batch(seed: int, step: int, batch: int, rank: int) -> None:
+    """Seeds torch's global generators for one training batch, on every device; several may make one step."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, batch, rank]).generate_state(1, np.uint64)[0] >> 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Literal
 
 import torch
@@ -19,7 +20,9 @@ from gcvideo.models.sites import Insertion
 from gcvideo.records import Batch, Evaluation
 from gcvideo.training.mixing import Mixing
 from gcvideo.training.optimization import Schedule, num_optimizer_steps, parameter_groups
-from gcvideo.training.seeds import seed_step
+from gcvideo.training.seeds import seed_batch
+
+log = logging.getLogger(__name__)
 
 
 def _sgd(parameters: Any) -> Optimizer:
@@ -64,6 +67,7 @@ class ActionRecognition(LightningModule):
         self.mixing, self.decay_norms_and_biases, self.seed = mixing, decay_norms_and_biases, seed
         self.scores = VideoScores()
         self.evaluation: Evaluation | None = None
+        self._reported: set[str] = set()
 
     def forward(self, clips: Tensor) -> Tensor:
         """Logits (N, K) of clips (N, 3, T, H, W), uint8 0-255 or floating 0-1."""
@@ -71,21 +75,23 @@ class ActionRecognition(LightningModule):
         return logits
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Dropout and mixing depend on (seed, step, rank) alone, so a continued run draws what the whole run drew."""
-        seed_step(self.seed, self.global_step, self.global_rank)
+        """Dropout and mixing depend on (seed, step, batch, rank) alone, so a continued run draws the same."""
+        seed_batch(self.seed, self.global_step, batch_idx, self.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Mean cross-entropy of the readable clips."""
+        """Mean cross-entropy of the readable clips; zero, but with a backward, where there are none."""
         clips, labels, valid = _flat(batch)
+        if valid.any():  # what could not be read is not mixed into the rest, nor into the norms' statistics
+            clips, labels = clips[valid], labels[valid]
         clips, targets = self.mixing(clips, labels, self.num_classes)
         logits = self(clips).float()
-        losses = cross_entropy(logits, targets, reduction="none")
-        loss = (losses * valid).sum() / valid.sum().clamp(min=1)
-        hits = (logits.argmax(dim=1) == targets.argmax(dim=1))[valid].float()
-        count = int(valid.sum())
-        self.log("train/loss", loss, prog_bar=True, batch_size=count, on_step=True, on_epoch=False)
-        self.log("train/top1", hits.mean() if count else 0.0, prog_bar=True, batch_size=count)
-        self._count_failures(batch)
+        loss = cross_entropy(logits, targets) * valid.any()
+        hits = (logits.argmax(dim=1) == targets.argmax(dim=1)).float().mean() * valid.any()
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(clips))
+        self.log("train/top1", hits, prog_bar=True, batch_size=len(clips))
+        self._report(batch)
+        failed = float(len(batch.failures))
+        self.log("data/failed", failed, on_step=False, on_epoch=True, reduce_fx="sum", sync_dist=True, batch_size=1)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -123,6 +129,7 @@ class ActionRecognition(LightningModule):
         return num_optimizer_steps(batches, epochs, trainer.accumulate_grad_batches, trainer.max_steps)
 
     def _score(self, batch: Batch) -> None:
+        self._report(batch)
         self.scores.update(batch, self(_flat(batch)[0]))
 
     def _finish(self, split: Literal["val", "test"]) -> None:
@@ -132,8 +139,12 @@ class ActionRecognition(LightningModule):
             self.log(f"{split}/{name}", value, prog_bar=name == "top1", rank_zero_only=False)
         self.log(f"{split}/failed", float(len(self.evaluation.failures)))
 
-    def _count_failures(self, batch: Batch) -> None:
-        self.log("data/failed", float(len(batch.failures)), on_step=False, on_epoch=True, reduce_fx="sum", batch_size=1)
+    def _report(self, batch: Batch) -> None:
+        """Names each video that cannot be read, once a run."""
+        for failure in batch.failures:
+            if failure not in self._reported:
+                log.warning(f"cannot be read, and counts for nothing: {failure}")
+                self._reported.add(failure)
 
 
 def _flat(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

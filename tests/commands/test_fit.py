@@ -167,3 +167,94 @@ def test_unreadable_videos_are_counted_not_replaced(fit: Fit, videos: Path, caps
     assert row["data/failed"] == 6
     assert json.loads((folder / "metrics.json").read_text())["val"]["failed"] == 1
     assert "could not be read" in capsys.readouterr().out
+
+
+def test_flat_folder_gives_figures_of_what_was_held_out(
+    make_folder: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = make_folder({"jump": 8, "run": 8}, name="flat")
+    options = ["--run_dir", "here", *SMALL, "--trainer.max_epochs=1", "--trainer.logger=false"]
+    assert run(["fit", "--config", "folder", "--data.root", str(root), *options]) == 0
+    captured = capsys.readouterr()
+    assert "no val/ or test/ folder was kept for the end" in captured.err
+    assert "gcvideo validate --config here/config.yaml" in captured.out
+    assert json.loads(Path("here/metrics.json").read_text())["val"]["videos"] == 2
+
+
+def test_continued_run_remembers_its_best_wherever_the_folder_is_named_from(fit: Fit, tmp_path: Path) -> None:
+    folder = fit("here", "--trainer.max_epochs=3")
+    best = torch.load(folder / "best.ckpt", weights_only=True)["global_step"]
+    top1 = {row["step"] + 1: row["val/top1"] for row in read_metrics(folder) if "val/top1" in row}
+    folder.rename(tmp_path / "moved")
+    # A rate of zero from here on: no later epoch can be better, so a new best would be a forgotten one.
+    options = ["--trainer.max_epochs=4", "--model.schedule.kind=step", "--model.schedule.milestones=[0,0,0,0,0,0,0]"]
+    arguments = ["fit", "--config", "moved/config.yaml", "--run_dir", str(tmp_path / "moved"), "--ckpt_path", "last"]
+    assert run([*arguments, *options, "--trainer.logger=false"]) == 0
+    rows = {row["step"] + 1: row for row in read_metrics(tmp_path / "moved") if "val/top1" in row}
+    expected = max(rows, key=lambda step: (rows[step]["val/top1"], -rows[step]["val/loss"]))
+    assert torch.load(tmp_path / "moved" / "best.ckpt", weights_only=True)["global_step"] == expected
+    assert max(top1.values()) <= rows[expected]["val/top1"]
+    assert best <= expected
+
+
+def test_continued_run_keeps_its_wandb_run(fit: Fit) -> None:
+    folder = fit("here", "--trainer.max_epochs=1", wandb=True)
+    first = torch.load(folder / "last.ckpt", weights_only=True)["callbacks"]["RunTracker"]["wandb_run_id"]
+    assert first
+    fit("here", "--trainer.max_epochs=2", "--ckpt_path=last", wandb=True)
+    assert torch.load(folder / "last.ckpt", weights_only=True)["callbacks"]["RunTracker"]["wandb_run_id"] == first
+
+
+def test_measuring_a_checkpoint_adds_a_row_at_its_step(fit: Fit) -> None:
+    folder = fit("here")
+    before = read_metrics(folder)
+    step = torch.load(folder / "best.ckpt", weights_only=True)["global_step"]
+    options = [
+        "--config",
+        str(folder / "config.yaml"),
+        "--ckpt_path",
+        str(folder / "best.ckpt"),
+        "--trainer.logger=false",
+    ]
+    for command in ("validate", "test"):
+        assert run([command, *options]) == 0
+    after = read_metrics(folder)
+    assert after[: len(before)] == before
+    assert [row["step"] for row in after[len(before) :]] == [step, step]
+
+
+def test_other_classes_than_the_checkpoints_are_refused(
+    fit: Fit, make_folder: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fit("here", "--trainer.max_epochs=1")
+    other = make_folder({"test/jump": 1, "test/swim": 1}, name="other")
+    options = [
+        "--config",
+        str(folder / "config.yaml"),
+        "--ckpt_path",
+        str(folder / "best.ckpt"),
+        "--trainer.logger=false",
+    ]
+    assert run(["test", *options, "--data.root", str(other)]) == 1
+    assert "label 1 is 'run' there and 'swim' here" in capsys.readouterr().err
+
+
+def test_two_processes_share_one_run_folder(fit: Fit, videos: Path, tmp_path: Path) -> None:
+    """Real processes, gloo: one folder, one record, every validation video scored once."""
+    command = ["fit", "--config", "demo", "--data.root", str(videos), *SMALL, "--trainer.devices=2"]
+    command += [
+        "--trainer.strategy=ddp",
+        "--trainer.max_epochs=1",
+        "--trainer.log_every_n_steps=1",
+        "--data.batch_size=2",
+    ]
+    command += ["--trainer.logger=false"]
+    subprocess.run([sys.executable, "-m", "gcvideo", *command], cwd=tmp_path, check=True, timeout=120)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert [step for step, _ in _losses(folder)] == [0, 1, 2]
+    assert json.loads((folder / "metrics.json").read_text())["val"]["videos"] == 2
+    assert (folder / "best.ckpt").is_file()

@@ -10,7 +10,7 @@ from gcvideo.models.backbones.resnet import Backbone
 class C2D(Backbone):
     """A ResNet without temporal convolutions; time is only pooled: by 2 after res2, and over all frames at the end.
 
-    It cannot tell a clip from the same clip played backwards.
+    With an even number of frames it cannot tell a clip from the same clip played backwards.
 
     Args:
         depth: 50, 101 or 152.

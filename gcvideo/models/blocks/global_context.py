@@ -19,7 +19,7 @@ class GlobalContext(Block):
         ratio: hidden channels as a share of C; GCNet takes 1/4 on Kinetics and 1/16 on images.
 
     Shape:
-        input and output: (N, C, T, H, W), any floating dtype; the softmax and the sum are taken in float32.
+        input and output: (N, C, T, H, W), any floating dtype; the softmax is taken in float32.
 
     Raises:
         ValueError: if ``ratio`` is not between 0 and 1, or leaves fewer than 2 hidden channels (the layer norm of a
