@@ -22,6 +22,8 @@ class Augmentation:
         aspect: width to height of that crop, from and to.
         flip: probability of a left-right flip; 0 where left and right tell classes apart.
         jitter: strength of brightness, contrast and saturation jitter, 0 to 1.
+        hue: strength of hue jitter, 0 to 0.5 (half the colour circle).
+        grayscale: probability that a clip loses its colours.
 
     Raises:
         ValueError: if a value is out of its range.
@@ -31,13 +33,17 @@ class Augmentation:
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
     flip: float = 0.5
     jitter: float = 0.0
+    hue: float = 0.0
+    grayscale: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.area[0] <= self.area[1] <= 1:
             raise ValueError(f"augmentation.area is {self.area}; expected from and to, above 0 and up to 1")
         if not 0 < self.aspect[0] <= self.aspect[1]:
             raise ValueError(f"augmentation.aspect is {self.aspect}; expected from and to, above 0")
-        for name, value in {"flip": self.flip, "jitter": self.jitter}.items():
+        if not 0 <= self.hue <= 0.5:
+            raise ValueError(f"augmentation.hue is {self.hue}; expected 0 to 0.5")
+        for name, value in {"flip": self.flip, "jitter": self.jitter, "grayscale": self.grayscale}.items():
             if not 0 <= value <= 1:
                 raise ValueError(f"augmentation.{name} is {value}; expected 0 to 1")
 
@@ -53,8 +59,11 @@ class TrainTransform:
             v2.RandomResizedCrop(crop_px, scale=augmentation.area, ratio=augmentation.aspect, antialias=True),
             v2.RandomHorizontalFlip(augmentation.flip),
         ]
-        if augmentation.jitter:
-            steps.append(v2.ColorJitter(augmentation.jitter, augmentation.jitter, augmentation.jitter))
+        strength = augmentation.jitter
+        if strength or augmentation.hue:
+            steps.append(v2.ColorJitter(strength, strength, strength, augmentation.hue))
+        if augmentation.grayscale:
+            steps.append(v2.RandomGrayscale(augmentation.grayscale))
         self.steps = v2.Compose(steps)
 
     def __call__(self, frames: Tensor) -> list[Tensor]:

@@ -19,7 +19,7 @@ def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:
     left, right = figure.subplots(1, 2)
     for name in ("train/loss", "val/loss"):
         _draw(left, rows, name)
-    for name in ("train/top1", "val/top1", "val/clip_top1"):
+    for name in ("train/top1", "val/top1"):
         _draw(right, rows, name, scale=100)
     left.set(title="Loss", xlabel="optimizer step")
     right.set(title="Top-1 accuracy (%); val is of videos", xlabel="optimizer step", ylim=(0, 102))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -34,8 +36,29 @@ def test_any_shape_gives_the_crop(height: int, width: int) -> None:
 
 def test_one_draw_holds_for_all_frames_of_a_clip() -> None:
     frames = torch.randint(0, 256, (1, 20, 30, 3), dtype=torch.uint8).expand(6, -1, -1, -1)
-    (view,) = TrainTransform(16, Augmentation(jitter=0.4))(frames)
+    (view,) = TrainTransform(16, Augmentation(jitter=0.4, hue=0.2, grayscale=0.5))(frames)
     assert torch.equal(view, view[:, :1].expand_as(view))
+
+
+def test_grayscale_takes_the_colours_of_all_frames() -> None:
+    frames = torch.randint(0, 256, (3, 20, 30, 3), dtype=torch.uint8)
+    (view,) = TrainTransform(16, Augmentation(grayscale=1.0))(frames)
+    assert torch.equal(view, view[:1].expand_as(view))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"area": (0.5, 1.5)}, r"augmentation.area is \(0.5, 1.5\)"),
+        ({"aspect": (0, 1)}, "augmentation.aspect"),
+        ({"flip": 2}, "augmentation.flip is 2; expected 0 to 1"),
+        ({"jitter": 3}, "augmentation.jitter is 3"),
+        ({"hue": 0.6}, "augmentation.hue is 0.6; expected 0 to 0.5"),
+    ],
+)
+def test_augmentation_out_of_range_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Augmentation(**options)
 
 
 def test_no_flip_keeps_left_on_the_left() -> None:
