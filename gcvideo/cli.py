@@ -25,6 +25,7 @@ _REMARKS = (
     ".*does not have many workers which may be a bottleneck.*",  # measured, not guessed: see perf/data_wait
     ".*The number of training batches .* is smaller than the logging interval.*",
     ".*Checkpoint directory .* exists and is not empty.*",
+    ".*could not find the monitored key.*",  # an epoch without a validation keeps no new best
     ".*'pin_memory' argument is set as true but no accelerator is found.*",
     ".*callbacks used to create the checkpoint need to be provided.*",  # test and validate save none
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # inside Lightning

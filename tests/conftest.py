@@ -26,6 +26,7 @@ def good_neighbour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         monkeypatch.delenv(name)
     before = dict(os.environ)
     with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
         yield
     os.environ.clear()
     os.environ.update(before)

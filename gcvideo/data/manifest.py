@@ -78,6 +78,7 @@ def check_place(path: Path) -> None:
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
     """Writes the three files; each appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     _write_lines(_beside(path, ".classes.txt"), manifest.classes)
     _write_csv(_beside(path, ".bad.csv"), ["path", "reason"], ({"path": p, "reason": r} for p, r in manifest.bad))
     rows = (

@@ -48,12 +48,19 @@ class BestCheckpoint(ModelCheckpoint):
         super().load_state_dict({**state_dict, **places, "dirpath": self.dirpath})
 
 
+class LastCheckpoint(ModelCheckpoint):
+    """``last.ckpt``: written after every epoch; it compares nothing, so there is nothing to take up again."""
+
+    def __init__(self) -> None:
+        super().__init__(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing."""
+
+
 def checkpoint_callbacks() -> list[ModelCheckpoint]:
-    """``best.ckpt``, and ``last.ckpt`` after every epoch."""
-    return [
-        BestCheckpoint(),
-        ModelCheckpoint(filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
-    ]
+    """What every fit keeps."""
+    return [BestCheckpoint(), LastCheckpoint()]
 
 
 def checkpoints_without_folder(trainer: Trainer) -> list[ModelCheckpoint]:

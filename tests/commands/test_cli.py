@@ -58,10 +58,10 @@ def test_unknown_command_gets_the_nearest(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["index", "/nowhere/at/all", "--debug"]) == 1
-    assert "Traceback" in capsys.readouterr().err
     assert run(["index", "/nowhere/at/all"]) == 1
     assert "Traceback" not in capsys.readouterr().err
+    assert run(["index", "/nowhere/at/all", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("shell", "mark"), [("bash", "COMPREPLY"), ("zsh", "#compdef gcvideo")])

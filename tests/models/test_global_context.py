@@ -70,7 +70,7 @@ def test_every_parameter_learns_after_one_step() -> None:
         (block(x) * torch.randn(2, 8, 1, 1, 1)).sum().backward()
         optimizer.step()
     gradients = {name: float(p.grad.abs().max()) for name, p in block.named_parameters() if p.grad is not None}
-    assert gradients.pop("mask.bias") < 1e-6  # a constant under the softmax
+    assert gradients.pop("mask.bias") < 1e-5 * gradients["mask.weight"]  # a constant under the softmax: rounding
     assert len(gradients) == 7
     assert min(gradients.values()) > 1e-6
 
