@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
@@ -18,8 +19,16 @@ def shows_bar(wanted: bool | None) -> bool:
 
 def progress_callbacks(*, bar: bool) -> list[Callback]:
     """The bar, where one is shown, and the lines in any case."""
-    bars: list[Callback] = [RichProgressBar()] if bar else []
+    bars: list[Callback] = [RunProgressBar()] if bar else []
     return [*bars, EpochLines()]
+
+
+class RunProgressBar(RichProgressBar):
+    """Lightning's bar without the logger's version, which says nothing here."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """What is shown behind the bar."""
+        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
 
 
 class EpochLines(Callback):
