@@ -39,6 +39,5 @@ def _accuracy(probabilities: Tensor, labels: Tensor, k: int, average: str) -> fl
     num_classes = probabilities.shape[1]
     if k >= num_classes:
         return 1.0
-    return float(
-        multiclass_accuracy(probabilities, labels, num_classes, top_k=k, average=average)  # type: ignore[arg-type]
-    )
+    share = multiclass_accuracy(probabilities, labels, num_classes, top_k=k, average=average)  # type: ignore[arg-type]
+    return round(float(share), 6)  # from float32: 0.95 is not 0.94999999

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any, Literal
 
 import torch
@@ -59,7 +60,9 @@ class ActionRecognition(LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(logger=False)  # the run tracker records the whole configuration
+        with warnings.catch_warnings():  # the configuration of the backbone is kept, not the module Lightning warns of
+            warnings.filterwarnings("ignore", "Attribute 'backbone' is an instance of `nn.Module`")
+            self.save_hyperparameters(logger=False)  # the run tracker records the whole configuration
         self.network = Network(backbone, num_classes, context, dropout)
         if channels_last:  # the weights' layout; a convolution brings its input into it
             self.network.to(memory_format=torch.channels_last_3d)
