@@ -139,7 +139,7 @@ class ActionRecognition(LightningModule):
         self.evaluation, self.scores = self.scores.compute(), VideoScores()
         numbers = accuracies(self.evaluation)
         for name, value in numbers.items():
-            self.log(f"{split}/{name}", value, prog_bar=name == "top1", rank_zero_only=False)
+            self.log(f"{split}/{name}", value, prog_bar=name == "top1")
         self.log(f"{split}/failed", float(len(self.evaluation.failures)))
 
     def _report(self, batch: Batch) -> None:
