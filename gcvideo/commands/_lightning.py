@@ -154,6 +154,7 @@ class VideoCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Adds what every run has: folder and logs, checkpoints, progress, throughput."""
         options = self.config_init[self.subcommand]
+        _validate_before_the_end(options.trainer)
         self._dump_config()
         name = options.name or self.default_name
         kept = {**self.config_dump, "name": name, "run_dir": None, "ckpt_path": None}  # what runs, not where
@@ -209,6 +210,13 @@ class VideoCLI(LightningCLI):
     def after_test(self) -> None:
         """The results."""
         finish(self.trainer, self.model, self.datamodule, self.tracker)
+
+
+def _validate_before_the_end(trainer: Any) -> None:
+    """A run shorter than the interval between validations is validated once, at its end."""
+    epochs, every = trainer.max_epochs, trainer.check_val_every_n_epoch
+    if epochs and every and 0 < epochs < every:
+        trainer.check_val_every_n_epoch = epochs
 
 
 def _import_all(*packages: Any) -> None:

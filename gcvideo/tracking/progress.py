@@ -36,16 +36,22 @@ class EpochLines(Callback):
 
     def __init__(self) -> None:
         self._began = 0.0
+        self._validated = False
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clock."""
         self._began = time.monotonic()
+        self._validated = False
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The numbers of the validation are this epoch's."""
+        self._validated = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Prints the line, on the first process only."""
         if not trainer.is_global_zero:
             return
-        numbers = trainer.callback_metrics
+        numbers = {k: v for k, v in trainer.callback_metrics.items() if self._validated or not k.startswith("val/")}
         shown = [text.format(float(numbers[name])) for name, text in _SHOWN.items() if name in numbers]
         if "perf/clips_per_s" in numbers:
             shown.append(f"{float(numbers['perf/clips_per_s']):.0f} clips/s")

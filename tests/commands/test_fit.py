@@ -126,6 +126,17 @@ def test_folder_config_reads_val_once_at_the_end(fit: Fit) -> None:
     assert numbers["test"]["views"].startswith("3 x 1 views")
 
 
+def test_validation_every_few_epochs_is_shown_where_it_was_and_done_before_the_end(
+    fit: Fit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fit("here", "--trainer.max_epochs=3", "--trainer.check_val_every_n_epoch=2")
+    lines = [line for line in capsys.readouterr().out.splitlines() if "epoch" in line and "/3" in line]
+    assert ["val loss" in line for line in lines] == [False, True, False]
+    assert len([row for row in read_metrics(folder) if "val/top1" in row]) == 1
+    shorter = fit("shorter", "--trainer.max_epochs=1", "--trainer.check_val_every_n_epoch=2")
+    assert (shorter / "best.ckpt").is_file()
+
+
 def test_offline_wandb_run_has_keys_steps_config_and_artifact(fit: Fit) -> None:
     folder = fit("here", wandb=True)
     records = [json.loads(line) for line in _leet(folder).splitlines()]
