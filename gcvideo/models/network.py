@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gcvideo.models.backbones.resnet import Backbone
+from gcvideo.models.head import Head, HeadKind
 from gcvideo.models.sites import Insertion, insert
 
 KINETICS_MEAN = (0.45, 0.45, 0.45)
@@ -22,6 +23,7 @@ class Network(nn.Module):
         num_classes: K.
         context: named insertions of context blocks; None leaves one out.
         dropout: before the classifier, 0 to 1.
+        head: how the features are averaged, see ``Head``.
         mean: of each colour, in pixel values scaled to 0-1.
         std: of each colour, likewise.
 
@@ -41,6 +43,7 @@ class Network(nn.Module):
         num_classes: int,
         context: Mapping[str, Insertion | None] | None = None,
         dropout: float = 0.5,
+        head: HeadKind = "global",
         mean: Sequence[float] = KINETICS_MEAN,
         std: Sequence[float] = KINETICS_STD,
     ) -> None:
@@ -49,7 +52,7 @@ class Network(nn.Module):
         self.register_buffer("std", torch.tensor(std))
         wanted = {name: insertion for name, insertion in (context or {}).items() if insertion is not None}
         self.block_paths = [path for name, insertion in wanted.items() for path in insert(backbone, name, insertion)]
-        self.blocks = nn.ModuleList([*backbone.blocks, Head(backbone.out_channels, num_classes, dropout)])
+        self.blocks = nn.ModuleList([*backbone.blocks, Head(backbone.out_channels, num_classes, dropout, head)])
 
     def forward(self, clips: Tensor) -> Tensor:
         """Normalises, then every block in order."""
@@ -63,19 +66,3 @@ class Network(nn.Module):
         scale = 1 / 255 if clips.dtype == torch.uint8 else 1.0
         slope, offset = (v.view(3, 1, 1, 1) for v in (scale / self.std, self.mean / self.std))
         return clips.float() * slope - offset
-
-
-class Head(nn.Module):
-    """Average over all positions, dropout, linear classifier: (N, C, T, H, W) to (N, K), for any clip and crop size."""
-
-    def __init__(self, channels: int, num_classes: int, dropout: float) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.proj = nn.Linear(channels, num_classes)
-        nn.init.normal_(self.proj.weight, std=0.01)
-        nn.init.zeros_(self.proj.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """proj(dropout(mean(x)))."""
-        logits: Tensor = self.proj(self.dropout(x.mean(dim=(2, 3, 4))))
-        return logits

@@ -16,6 +16,7 @@ from torch.optim import SGD, Optimizer
 from gcvideo.evaluation.metrics import accuracies
 from gcvideo.evaluation.scores import VideoScores
 from gcvideo.models.backbones.resnet import Backbone
+from gcvideo.models.head import HeadKind
 from gcvideo.models.network import Network
 from gcvideo.models.sites import Insertion
 from gcvideo.records import Batch, Evaluation
@@ -38,6 +39,7 @@ class ActionRecognition(LightningModule):
         num_classes: K (set by the data).
         context: named insertions of context blocks; null leaves one out.
         dropout: before the classifier, 0 to 1.
+        head: global: average over all positions; pytorchvideo, pyslowfast: over windows of 224 px, as in their tests.
         optimizer: makes the optimizer from parameter groups.
         schedule: how the learning rate goes.
         mixing: mixup, cutmix, label smoothing.
@@ -52,6 +54,7 @@ class ActionRecognition(LightningModule):
         num_classes: int,
         context: dict[str, Insertion | None] | None = None,
         dropout: float = 0.5,
+        head: HeadKind = "global",
         optimizer: OptimizerCallable = _sgd,
         schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
         mixing: Mixing = Mixing(),  # noqa: B008 (frozen)
@@ -63,7 +66,7 @@ class ActionRecognition(LightningModule):
         with warnings.catch_warnings():  # the configuration of the backbone is kept, not the module Lightning warns of
             warnings.filterwarnings("ignore", "Attribute 'backbone' is an instance of `nn.Module`")
             self.save_hyperparameters(logger=False)  # the run tracker records the whole configuration
-        self.network = Network(backbone, num_classes, context, dropout)
+        self.network = Network(backbone, num_classes, context, dropout, head)
         if channels_last:  # the weights' layout; a convolution brings its input into it
             self.network.to(memory_format=torch.channels_last_3d)
         self.num_classes, self.make_optimizer, self.schedule = num_classes, optimizer, schedule

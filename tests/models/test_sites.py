@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from gcvideo.models.backbones.c2d import C2D
+from gcvideo.models.backbones.i3d import I3D
 from gcvideo.models.backbones.resnet import Backbone
 from gcvideo.models.backbones.slow import SlowOnly
 from gcvideo.models.block import Block
 from gcvideo.models.blocks.global_context import GlobalContext
 from gcvideo.models.sites import POSITIONS, Insertion, Position, insert
 
-BACKBONES = [SlowOnly, C2D]
+BACKBONES = [SlowOnly, I3D, C2D]
 
 
 class Shift(Block):
@@ -56,7 +57,7 @@ def test_channels_of_a_site_are_those_of_its_features(kind: type[Backbone]) -> N
     backbone = _tiny(kind)
     for position in POSITIONS:  # Shift refuses another number of channels when the network runs
         insert(backbone, position, Insertion(Shift, {f"res{n}": "all" for n in range(2, 6)}, position))
-    assert backbone(torch.randn(2, 3, 2, 32, 32)).shape == (2, 128, 1 if kind is C2D else 2, 1, 1)
+    assert backbone(torch.randn(2, 3, 2, 32, 32)).shape == (2, 128, 2 if kind is SlowOnly else 1, 1, 1)
 
 
 def test_indices_last_and_all_choose_blocks() -> None:

@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-from torch import nn
+from typing import Any, Literal
 
-from gcvideo.models.backbones.resnet import Backbone
+from gcvideo.models.backbones.resnet import Backbone, TemporalMaxPool
 
 
 class C2D(Backbone):
-    """A ResNet without temporal convolutions; time is only pooled: by 2 after res2, and over all frames at the end.
+    """A ResNet without temporal convolutions; time is only pooled, and averaged at the end.
 
-    With an even number of frames it cannot tell a clip from the same clip played backwards.
+    Without temporal strides, or with pool2 and an even number of frames, it cannot tell a clip from the same clip
+    played backwards.
 
     Args:
         depth: 50, 101 or 152.
         width: channels of the stem, 64 as published.
-        zero_init_last_bn: start each residual block as the identity.
+        temporal: where time shrinks. pool2: to a half after res2 (pytorchvideo, and the "temporal pool" of mmaction2);
+            none: nowhere (the "nopool" of PySlowFast and mmaction2); paper: to an eighth for clips of 32 frames, by the
+            first convolution, the first pooling (3x3x3) and after res2 (3x1x1), table 1 of the paper.
+        options: see Backbone.
+
+    Raises:
+        ValueError: if ``temporal`` is none of these.
 
     Source:
         Wang et al., Non-local Neural Networks, https://arxiv.org/abs/1711.07971, section 4.1, in the form of
         pytorchvideo's ``c2d_r50``, whose parameter names it keeps.
     """
 
-    def __init__(self, depth: int = 50, width: int = 64, zero_init_last_bn: bool = True) -> None:
-        super().__init__(
-            depth,
-            width,
-            zero_init_last_bn,
-            stem_conv_kernel_size=(1, 7, 7),
-            stage1_pool=_TemporalMaxPool,
-            stage_conv_a_kernel_size=((1, 1, 1),) * 4,
-        )
-
-
-class _TemporalMaxPool(nn.MaxPool3d):
-    """Pools pairs of frames; a single frame stays as it is (pytorchvideo's refuses it)."""
-
-    def __init__(self, kernel_size: tuple[int, int, int], stride: tuple[int, int, int], padding: object) -> None:
-        super().__init__(kernel_size, stride, ceil_mode=True)
+    def __init__(
+        self, depth: int = 50, width: int = 64, temporal: Literal["pool2", "none", "paper"] = "pool2", **options: Any
+    ) -> None:
+        shrinking: dict[str, dict[str, Any]] = {
+            "pool2": {"stage1_pool": TemporalMaxPool},
+            "none": {},
+            "paper": {
+                "stem_conv_stride": (2, 2, 2),
+                "stem_pool_kernel_size": (3, 3, 3),
+                "stem_pool_stride": (2, 2, 2),
+                "stage1_pool": TemporalMaxPool,
+                "stage1_pool_kernel_size": (3, 1, 1),
+            },
+        }
+        if temporal not in shrinking:
+            raise ValueError(f"temporal is {temporal!r}; expected one of {', '.join(shrinking)}")
+        kernels = {"stem_conv_kernel_size": (1, 7, 7), "stage_conv_a_kernel_size": ((1, 1, 1),) * 4}
+        super().__init__(kernels | shrinking[temporal], depth, width, **options)

@@ -1,0 +1,192 @@
+"""Parameters, multiply-adds and activation memory of a network, counted where nothing is computed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from pytorchvideo.models.resnet import ResStage
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+from gcvideo.models.network import Network
+from gcvideo.models.recompute import RecomputedStage
+
+MACS = "multiply-adds of convolutions, linear layers and matrix products, one clip; norms, pools and ReLU not counted"
+ACTIVATIONS = "tensors kept for the backward pass, without parameters, gradients, optimizer and workspace"
+
+
+class Clip(NamedTuple):
+    """The size of a clip: frames, then pixels."""
+
+    frames: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stage of a network, or a block in one.
+
+    Attributes:
+        name: stem, res2 to res5, head; of a block the path of its slot.
+        params: number of parameters.
+        macs: multiply-adds for one clip.
+        shape: (C, T, H, W) of its output; (K,) of the head's.
+    """
+
+    name: str
+    params: int
+    macs: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Count:
+    """What a network costs; ``blocks`` are part of the ``stages``."""
+
+    clip: Clip
+    params: int
+    trainable: int
+    macs: int
+    stages: list[Part]
+    blocks: list[Part]
+
+
+def stages_of(network: Network) -> dict[str, list[str]]:
+    """The modules of each stage: stem, res2 to res5 (a pool belongs to the stage before it), head."""
+    groups: dict[str, list[str]] = {"stem": ["blocks.0"]}
+    for number, block in list(enumerate(network.blocks))[1:-1]:
+        if isinstance(block, ResStage):
+            groups[f"res{len(groups) + 1}"] = []
+        groups[next(reversed(groups))].append(f"blocks.{number}")
+    return {**groups, "head": [f"blocks.{len(network.blocks) - 1}"]}
+
+
+def count(network: Network, clip: Clip) -> Count:
+    """Counts a network that lies on the meta device.
+
+    Args:
+        network: built under ``torch.device("meta")``.
+        clip: the size it is counted for.
+
+    Raises:
+        ValueError: if the clip is too small for the network.
+    """
+    network.eval()
+    shapes: dict[str, tuple[int, ...]] = {}
+    stages = stages_of(network)
+    watched = {path for paths in stages.values() for path in paths} | set(network.block_paths)
+    with FlopCounterMode(display=False) as counter, _shapes_noted(network, watched, shapes), torch.no_grad():
+        _run(network, torch.empty(1, 3, *clip, device="meta"))
+    flops = {path.partition(".")[2]: sum(ops.values()) for path, ops in counter.get_flop_counts().items()}
+
+    def part(name: str, paths: list[str]) -> Part:
+        params = sum(p.numel() for path in paths for p in network.get_submodule(path).parameters())
+        return Part(name, params, sum(flops.get(path, 0) for path in paths) // 2, shapes[paths[-1]])
+
+    parameters = list(network.parameters())
+    return Count(
+        clip,
+        sum(p.numel() for p in parameters),
+        sum(p.numel() for p in parameters if p.requires_grad),
+        counter.get_total_flops() // 2,
+        [part(name, paths) for name, paths in stages.items()],
+        [part(path, [path]) for path in network.block_paths],
+    )
+
+
+def activation_bytes(network: Network, clip: Clip, batch_size: int, *, bf16: bool) -> dict[str, int]:
+    """Memory that one training step keeps for its backward pass, by stage.
+
+    A checkpointed stage keeps its input alone; the largest of them is held once more while its backward runs, and
+    stands under ``recomputed``.
+
+    Args:
+        network: on any device; it is left as it is.
+        clip: the size of a clip.
+        batch_size: clips in a batch.
+        bf16: whether under autocast to bfloat16.
+    """
+    stages = {path: name for name, paths in stages_of(network).items() for path in paths}
+    again = {stages[f"blocks.{n}"] for n, block in enumerate(network.blocks) if isinstance(block, RecomputedStage)}
+    fake = copy.deepcopy(network).train()
+    for block in fake.blocks:
+        if isinstance(block, RecomputedStage):
+            block.recomputes = False
+    keeper = _Keeper()
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        fake.to_empty(device="cpu")
+        keeper.leave_out(fake)
+        for path, stage in stages.items():
+            fake.get_submodule(path).register_forward_pre_hook(keeper.enters(stage))
+        with keeper.hooks(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            _run(fake, torch.empty(batch_size, 3, *clip, dtype=torch.uint8))
+    kept = {stage: keeper.inputs[stage] if stage in again else size for stage, size in keeper.kept.items()}
+    return kept | {"recomputed": max((keeper.kept[stage] for stage in again), default=0)}
+
+
+class _Keeper:
+    """Notes what autograd keeps: each storage once, under the stage that keeps it first."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, int] = {}
+        self.inputs: dict[str, int] = {}
+        self._stage = ""
+        self._seen: dict[int, Tensor] = {}  # a storage's address and a tensor of it, which keeps the address taken
+
+    def leave_out(self, network: nn.Module) -> None:
+        """Parameters and buffers do not count."""
+        self._seen |= {_storage(p): p for p in [*network.parameters(), *network.buffers()]}
+
+    def enters(self, stage: str) -> Callable[..., None]:
+        """A hook for the module that begins a stage."""
+
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            self._stage = stage
+            self.kept.setdefault(stage, 0)
+            is_new = _storage(inputs[0]) not in self._seen
+            self.inputs.setdefault(stage, inputs[0].untyped_storage().nbytes() * is_new)
+
+        return hook
+
+    def hooks(self) -> saved_tensors_hooks:
+        """Notes every tensor that is saved for the backward pass."""
+        return saved_tensors_hooks(self._pack, lambda packed: packed)
+
+    def _pack(self, tensor: Tensor) -> Tensor:
+        if _storage(tensor) not in self._seen:
+            self._seen[_storage(tensor)] = tensor
+            self.kept[self._stage] += tensor.untyped_storage().nbytes()
+        return tensor
+
+
+def _storage(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
+
+
+@contextmanager
+def _shapes_noted(network: nn.Module, paths: set[str], shapes: dict[str, tuple[int, ...]]) -> Iterator[None]:
+    def noting(path: str) -> Callable[..., None]:
+        return lambda module, inputs, output: shapes.__setitem__(path, tuple(output.shape[1:]))
+
+    hooks = [network.get_submodule(path).register_forward_hook(noting(path)) for path in paths]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _run(network: Network, clips: Tensor) -> None:
+    try:
+        network(clips)
+    except RuntimeError as error:
+        size = "x".join(map(str, clips.shape[2:]))
+        raise ValueError(f"a clip of {size} (frames x height x width) does not fit the network: {error}") from error
