@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "models.head": set[str](),
     "models.network": {"models.backbones", "models.head", "models.sites"},
     "models.counting": {"models.network", "models.recompute"},
+    "models.weights": {"models.network"},
     "training": {"models", "evaluation", "records"},
     "evaluation": {"records"},
     "tracking": {"records"},

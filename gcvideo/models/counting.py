@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from pytorchvideo.models.resnet import ResStage
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
@@ -59,16 +58,6 @@ class Count:
     blocks: list[Part]
 
 
-def stages_of(network: Network) -> dict[str, list[str]]:
-    """The modules of each stage: stem, res2 to res5 (a pool belongs to the stage before it), head."""
-    groups: dict[str, list[str]] = {"stem": ["blocks.0"]}
-    for number, block in list(enumerate(network.blocks))[1:-1]:
-        if isinstance(block, ResStage):
-            groups[f"res{len(groups) + 1}"] = []
-        groups[next(reversed(groups))].append(f"blocks.{number}")
-    return {**groups, "head": [f"blocks.{len(network.blocks) - 1}"]}
-
-
 def count(network: Network, clip: Clip) -> Count:
     """Counts a network that lies on the meta device.
 
@@ -81,7 +70,7 @@ def count(network: Network, clip: Clip) -> Count:
     """
     network.eval()
     shapes: dict[str, tuple[int, ...]] = {}
-    stages = stages_of(network)
+    stages = network.stages()
     watched = {path for paths in stages.values() for path in paths} | set(network.block_paths)
     with FlopCounterMode(display=False) as counter, _shapes_noted(network, watched, shapes), torch.no_grad():
         _run(network, torch.empty(1, 3, *clip, device="meta"))
@@ -114,7 +103,7 @@ def activation_bytes(network: Network, clip: Clip, batch_size: int, *, bf16: boo
         batch_size: clips in a batch.
         bf16: whether under autocast to bfloat16.
     """
-    stages = {path: name for name, paths in stages_of(network).items() for path in paths}
+    stages = {path: name for name, paths in network.stages().items() for path in paths}
     again = {stages[f"blocks.{n}"] for n, block in enumerate(network.blocks) if isinstance(block, RecomputedStage)}
     fake = copy.deepcopy(network).train()
     for block in fake.blocks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from pytorchvideo.models.resnet import ResStage
 from torch import Tensor, nn
 
 from gcvideo.models.backbones.resnet import Backbone
@@ -60,6 +61,15 @@ class Network(nn.Module):
         for block in self.blocks:
             x = block(x)
         return x
+
+    def stages(self) -> dict[str, list[str]]:
+        """Paths of the modules of each stage: stem, res2 to res5 (a pool belongs to the stage before it), head."""
+        groups: dict[str, list[str]] = {"stem": ["blocks.0"]}
+        for number, block in list(enumerate(self.blocks))[1:-1]:
+            if isinstance(block, ResStage):
+                groups[f"res{len(groups) + 1}"] = []
+            groups[next(reversed(groups))].append(f"blocks.{number}")
+        return {**groups, "head": [f"blocks.{len(self.blocks) - 1}"]}
 
     def normalize(self, clips: Tensor) -> Tensor:
         """uint8 0-255 or floating 0-1 to mean 0 and standard deviation 1, float32."""

@@ -17,8 +17,9 @@ from gcvideo.evaluation.metrics import accuracies
 from gcvideo.evaluation.scores import VideoScores
 from gcvideo.models.backbones.resnet import Backbone
 from gcvideo.models.head import HeadKind
-from gcvideo.models.network import Network
+from gcvideo.models.network import KINETICS_MEAN, KINETICS_STD, Network
 from gcvideo.models.sites import Insertion
+from gcvideo.models.weights import Inflation, load_pretrained
 from gcvideo.records import Batch, Evaluation
 from gcvideo.training.mixing import Mixing
 from gcvideo.training.optimization import Schedule, num_optimizer_steps, parameter_groups
@@ -40,6 +41,11 @@ class ActionRecognition(LightningModule):
         context: named insertions of context blocks; null leaves one out.
         dropout: before the classifier, 0 to 1.
         head: global: average over all positions; pytorchvideo, pyslowfast: over windows of 224 px, as in their tests.
+        mean: of each colour, in pixel values scaled to 0-1.
+        std: of each colour, likewise.
+        pretrained: weights to start from: a file (pytorchvideo's zoo, a checkpoint of gcvideo, a torchvision ResNet),
+            or torchvision's IMAGENET1K_V1 or IMAGENET1K_V2, which are downloaded once.
+        inflation: how a 2D filter becomes one of several frames: average over them, or in the center one.
         optimizer: makes the optimizer from parameter groups.
         schedule: how the learning rate goes.
         mixing: mixup, cutmix, label smoothing.
@@ -55,6 +61,10 @@ class ActionRecognition(LightningModule):
         context: dict[str, Insertion | None] | None = None,
         dropout: float = 0.5,
         head: HeadKind = "global",
+        mean: tuple[float, float, float] = KINETICS_MEAN,
+        std: tuple[float, float, float] = KINETICS_STD,
+        pretrained: str | None = None,
+        inflation: Inflation = "average",
         optimizer: OptimizerCallable = _sgd,
         schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
         mixing: Mixing = Mixing(),  # noqa: B008 (frozen)
@@ -66,11 +76,12 @@ class ActionRecognition(LightningModule):
         with warnings.catch_warnings():  # the configuration of the backbone is kept, not the module Lightning warns of
             warnings.filterwarnings("ignore", "Attribute 'backbone' is an instance of `nn.Module`")
             self.save_hyperparameters(logger=False)  # the run tracker records the whole configuration
-        self.network = Network(backbone, num_classes, context, dropout, head)
+        self.network = Network(backbone, num_classes, context, dropout, head, mean, std)
         if channels_last:  # the weights' layout; a convolution brings its input into it
             self.network.to(memory_format=torch.channels_last_3d)
         self.num_classes, self.make_optimizer, self.schedule = num_classes, optimizer, schedule
         self.mixing, self.decay_norms_and_biases, self.seed = mixing, decay_norms_and_biases, seed
+        self.pretrained, self.inflation = pretrained, inflation
         self.scores = VideoScores()
         self.evaluation: Evaluation | None = None
         self._reported: set[str] = set()
@@ -79,6 +90,13 @@ class ActionRecognition(LightningModule):
         """Logits (N, K) of clips (N, 3, T, H, W), uint8 0-255 or floating 0-1."""
         logits: Tensor = self.network(clips)
         return logits
+
+    def setup(self, stage: str) -> None:
+        """A fit that does not continue another starts from the pretrained weights."""
+        if stage != "fit" or self.pretrained is None or self.trainer.ckpt_path:
+            return
+        for note in load_pretrained(self.network, self.pretrained, self.inflation):
+            log.warning(f"weights of {self.pretrained}: {note}")
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Dropout and mixing depend on (seed, step, batch, rank) alone, so a continued run draws the same."""
