@@ -15,6 +15,14 @@ def config_names() -> list[str]:
     return sorted(str(path.relative_to(CONFIGS).with_suffix("")) for path in CONFIGS.rglob("*.yaml"))
 
 
+def config_families() -> str:
+    """The shipped configs in a few words: those of a folder as one."""
+    names = config_names()
+    folders = sorted({name.partition("/")[0] for name in names if "/" in name})
+    counts = [f"{folder}/… ({sum(name.startswith(f'{folder}/') for name in names)})" for folder in folders]
+    return ", ".join([name for name in names if "/" not in name] + counts)
+
+
 def find_config(name_or_file: str) -> Path:
     """The path of a config.
 
@@ -27,11 +35,12 @@ def find_config(name_or_file: str) -> Path:
     shipped = CONFIGS / f"{name_or_file.removesuffix('.yaml')}.yaml"
     if shipped.is_file():
         return shipped
-    near = difflib.get_close_matches(name_or_file, config_names(), n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    near = [name for name in config_names() if name.endswith(f"/{name_or_file}")]
+    near = near or difflib.get_close_matches(name_or_file, config_names(), n=1)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise InputError(
-        f"config {name_or_file!r}: no such file, and not a shipped config; {hint}"
-        f"there are: {', '.join(config_names())}",
+        f"config {name_or_file!r}: no such file, and not a shipped config; {hint}there are {config_families()}; "
+        "gcvideo models lists the published ones",
         exit_code=2,
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
-import inspect
 import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
-from jsonargparse import ArgumentError
+from jsonargparse import ArgumentError, ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from gcvideo.data.datamodule import VideoDataModule
@@ -168,13 +167,8 @@ def _subclasses(cls: type) -> set[type]:
 
 def _parameters(cls: type) -> list[str]:
     """Names of the options of a class, those it hands on to its base classes included."""
-    names: dict[str, None] = {}
-    for base in cls.__mro__:
-        parameters = inspect.signature(base.__init__).parameters.values() if "__init__" in vars(base) else []  # type: ignore[misc]
-        names |= {p.name: None for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
-    return [name for name in names if name != "self"]
+    parser = ArgumentParser(exit_on_error=False)
+    return [name.removeprefix("of.") for name in parser.add_class_arguments(cls, "of", fail_untyped=False)]
 
 
 def _meant(word: str, known: Iterable[str]) -> str:

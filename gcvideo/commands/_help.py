@@ -6,7 +6,7 @@ import argparse
 
 from jsonargparse import DefaultHelpFormatter
 
-from gcvideo.commands._configs import config_names
+from gcvideo.commands._configs import config_families
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
@@ -28,4 +28,6 @@ def teach(command: str) -> str:
     }
     width = max(map(len, rows))
     lines = [f"  {example:<{width}}  {meaning}" for example, meaning in rows.items()]
-    return "\n".join(["examples:", *lines, f"shipped configs: {', '.join(config_names())}"])
+    return "\n".join(
+        ["examples:", *lines, f"shipped configs: {config_families()}; gcvideo models lists the published ones"]
+    )

@@ -15,6 +15,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 import gcvideo.data
 import gcvideo.models.backbones
 import gcvideo.models.blocks
+from gcvideo.commands._catalogue import Catalogue
 from gcvideo.commands._configs import with_found_configs
 from gcvideo.commands._errors import (
     check_config,
@@ -47,7 +48,7 @@ def run(command: str, arguments: list[str]) -> int:
     """Runs ``gcvideo fit``, ``validate`` or ``test``; gives the exit code."""
     for name in ("lightning.pytorch", "lightning.fabric"):  # our own lines say what a user needs
         logging.getLogger(name).setLevel(logging.WARNING)
-    _import_all(gcvideo.models.blocks, gcvideo.models.backbones, gcvideo.data)
+    import_all_parts()
     arguments, configs = with_found_configs(arguments)
     _run_cli(command, arguments, configs)
     return 0
@@ -55,7 +56,7 @@ def run(command: str, arguments: list[str]) -> int:
 
 def build(arguments: list[str]) -> ActionRecognition:
     """The task that ``gcvideo fit`` with these arguments would train; nothing is run, no video is opened."""
-    _import_all(gcvideo.models.blocks, gcvideo.models.backbones, gcvideo.data)
+    import_all_parts()
     arguments, configs = with_found_configs(arguments)
     task: ActionRecognition = _run_cli("fit", arguments, configs, only_build=True).model
     return task
@@ -122,6 +123,12 @@ class VideoCLI(LightningCLI):
         parser.add_argument(
             "--final_test", type=bool, default=False, help="Whether fit ends with the test of the best checkpoint."
         )
+        parser.add_argument(
+            "--catalogue",
+            type=Catalogue | None,
+            default=None,
+            help="What was published of the model; gcvideo models lists it.",
+        )
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
@@ -157,7 +164,7 @@ class VideoCLI(LightningCLI):
         _validate_before_the_end(options.trainer)
         self._dump_config()
         name = options.name or self.default_name
-        kept = {**self.config_dump, "name": name, "run_dir": None, "ckpt_path": None}  # what runs, not where
+        kept = {**self.config_dump, "name": name, "run_dir": None, "ckpt_path": None, "catalogue": None}  # what runs
         wanted = options.trainer.logger
         self.tracker = RunTracker(
             self.folder,
@@ -219,8 +226,8 @@ def _validate_before_the_end(trainer: Any) -> None:
         trainer.check_val_every_n_epoch = epochs
 
 
-def _import_all(*packages: Any) -> None:
+def import_all_parts() -> None:
     """Imports every block, backbone and data set, so that a YAML can name it shortly."""
-    for package in packages:
+    for package in (gcvideo.models.blocks, gcvideo.models.backbones, gcvideo.data):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)

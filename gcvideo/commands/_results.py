@@ -57,10 +57,12 @@ def finish(trainer: Trainer, module: Any, datamodule: VideoDataModule, tracker: 
 
 
 def _views(datamodule: VideoDataModule, split: str) -> str:
-    clips, crops = (datamodule.num_test_clips, datamodule.num_test_crops) if split == "test" else (1, 1)
+    data, is_test = datamodule, split == "test"
+    clips, crops = (data.num_test_clips, data.num_test_crops) if is_test else (1, 1)
+    crop_px = data.test_crop_px if is_test else data.crop_px
     return (
-        f"{clips} x {crops} views a video (clips x crops), {datamodule.num_frames} frames x stride "
-        f"{datamodule.frame_stride}, {datamodule.crop_px} px crop of short side {datamodule.short_side_px}"
+        f"{clips} x {crops} views a video (clips x crops), {data.num_frames} frames x stride "
+        f"{data.frame_stride}, {crop_px} px crop of short side {data.short_side_px}"
     )
 
 

@@ -37,6 +37,7 @@ class VideoDataModule(LightningDataModule, ABC):
         frame_stride: video frames from one clip frame to the next.
         crop_px: side of the square the network sees.
         short_side_px: validation and test resize the short side to this before the crop; default: crop_px.
+        test_crop_px: side of the square in the test, larger where a network is tested so; default: crop_px.
         batch_size: videos in a batch on each device.
         num_workers: loader processes; they do not change the results.
         augmentation: what is varied in training.
@@ -54,6 +55,7 @@ class VideoDataModule(LightningDataModule, ABC):
         frame_stride: int = 8,
         crop_px: int = 224,
         short_side_px: int | None = None,
+        test_crop_px: int | None = None,
         batch_size: int = 8,
         num_workers: int = 2,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
@@ -66,7 +68,7 @@ class VideoDataModule(LightningDataModule, ABC):
         super().__init__()
         self.manifest_file = manifest
         self.num_frames, self.frame_stride, self.crop_px = num_frames, frame_stride, crop_px
-        self.short_side_px = short_side_px or crop_px
+        self.short_side_px, self.test_crop_px = short_side_px or crop_px, test_crop_px or crop_px
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.augmentation, self.holdout, self.group = augmentation, holdout, group
         self.num_test_clips, self.num_test_crops = num_test_clips, num_test_crops
@@ -163,16 +165,18 @@ class VideoDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Random clips in an order that is a function of (seed, epoch)."""
-        dataset = self._dataset(self.train_records(), 0, TrainTransform(self.crop_px, self.augmentation), 1)
+        dataset = self._dataset(
+            self.train_records(), 0, TrainTransform(self.crop_px, self.augmentation), 1, self.crop_px
+        )
         return self._loader(dataset, self.batch_size, shuffle=True)
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """One clip from the middle of each video, centre crop."""
-        return self._eval_loader(self.val_records(), num_clips=1, num_crops=1)
+        return self._eval_loader(self.val_records(), 1, 1, self.crop_px)
 
     def test_dataloader(self) -> DataLoader[Sample]:
         """``num_test_clips`` x ``num_test_crops`` views of each video."""
-        return self._eval_loader(self.test_records(), self.num_test_clips, self.num_test_crops)
+        return self._eval_loader(self.test_records(), self.num_test_clips, self.num_test_crops, self.test_crop_px)
 
     def _check_batch(self) -> None:
         videos, devices = len(self.train_records()), self.trainer.world_size if self.trainer else 1
@@ -184,30 +188,39 @@ class VideoDataModule(LightningDataModule, ABC):
 
     def _check(self) -> None:
         """Refuses what cannot work before any video is opened."""
-        for name in ("num_frames", "frame_stride", "crop_px", "batch_size", "num_test_clips"):
+        for name in ("num_frames", "frame_stride", "crop_px", "test_crop_px", "batch_size", "num_test_clips"):
             if getattr(self, name) < 1:
                 raise InputError(f"data.{name} is {getattr(self, name)}; expected at least 1")
         if self.num_workers < 0:
             raise InputError(f"data.num_workers is {self.num_workers}; expected 0 or more")
         if self.num_test_crops not in (1, 3):
             raise InputError(f"data.num_test_crops is {self.num_test_crops}; expected 1 or 3")
-        if self.crop_px > self.short_side_px:
-            raise InputError(f"data.crop_px {self.crop_px} is larger than data.short_side_px {self.short_side_px}")
+        for name in ("crop_px", "test_crop_px"):
+            if getattr(self, name) > self.short_side_px:
+                short_side = f"data.short_side_px {self.short_side_px}"
+                raise InputError(f"data.{name} {getattr(self, name)} is larger than {short_side}; lower it")
         check_holdout(self.holdout, self.group)
 
     def _hold_out(self) -> tuple[list[VideoRecord], list[VideoRecord]]:
         return hold_out(self.manifest().split("train"), fraction=self.holdout, group=self.group)
 
-    def _eval_loader(self, records: list[VideoRecord], num_clips: int, num_crops: int) -> DataLoader[Sample]:
-        transform = EvalTransform(self.short_side_px, self.crop_px, num_crops)
-        dataset = self._dataset(records, num_clips, transform, num_crops)
+    def _eval_loader(
+        self, records: list[VideoRecord], num_clips: int, num_crops: int, crop_px: int
+    ) -> DataLoader[Sample]:
+        transform = EvalTransform(self.short_side_px, crop_px, num_crops)
+        dataset = self._dataset(records, num_clips, transform, num_crops, crop_px)
         return self._loader(dataset, max(1, self.batch_size // (num_clips * num_crops)), shuffle=False)
 
     def _dataset(
-        self, records: list[VideoRecord], num_clips: int, transform: TrainTransform | EvalTransform, num_views: int
+        self,
+        records: list[VideoRecord],
+        num_clips: int,
+        transform: TrainTransform | EvalTransform,
+        num_views: int,
+        crop_px: int,
     ) -> VideoDataset:
         spec = ClipSpec(self.num_frames, self.frame_stride, num_clips)
-        return VideoDataset(records, spec, transform, crop_px=self.crop_px, views_per_clip=num_views, seed=self.seed)
+        return VideoDataset(records, spec, transform, crop_px=crop_px, views_per_clip=num_views, seed=self.seed)
 
     def _loader(self, dataset: VideoDataset, batch_size: int, *, shuffle: bool) -> DataLoader[Sample]:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

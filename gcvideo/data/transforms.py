@@ -20,6 +20,8 @@ class Augmentation:
     Attributes:
         area: share of the picture a training crop covers, from and to, as in random resized crop.
         aspect: width to height of that crop, from and to.
+        short_side_px: instead of ``area`` and ``aspect``: the short side is resized to a size between these two, then
+            a square is cut out anywhere ("scale jitter" of the Non-local and SlowFast recipes).
         flip: probability of a left-right flip; 0 where left and right tell classes apart.
         jitter: strength of brightness, contrast and saturation jitter, 0 to 1.
         hue: strength of hue jitter, 0 to 0.5 (half the colour circle).
@@ -31,6 +33,7 @@ class Augmentation:
 
     area: tuple[float, float] = (0.35, 1.0)
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    short_side_px: tuple[int, int] | None = None
     flip: float = 0.5
     jitter: float = 0.0
     hue: float = 0.0
@@ -41,6 +44,8 @@ class Augmentation:
             raise ValueError(f"augmentation.area is {self.area}; expected from and to, above 0 and up to 1")
         if not 0 < self.aspect[0] <= self.aspect[1]:
             raise ValueError(f"augmentation.aspect is {self.aspect}; expected from and to, above 0")
+        if self.short_side_px is not None and not 0 < self.short_side_px[0] <= self.short_side_px[1]:
+            raise ValueError(f"augmentation.short_side_px is {self.short_side_px}; expected from and to, in pixels")
         if not 0 <= self.hue <= 0.5:
             raise ValueError(f"augmentation.hue is {self.hue}; expected 0 to 0.5")
         for name, value in {"flip": self.flip, "jitter": self.jitter, "grayscale": self.grayscale}.items():
@@ -55,10 +60,7 @@ class TrainTransform:
     """
 
     def __init__(self, crop_px: int, augmentation: Augmentation) -> None:
-        steps: list[torch.nn.Module] = [
-            v2.RandomResizedCrop(crop_px, scale=augmentation.area, ratio=augmentation.aspect, antialias=True),
-            v2.RandomHorizontalFlip(augmentation.flip),
-        ]
+        steps = [*_cut(crop_px, augmentation), v2.RandomHorizontalFlip(augmentation.flip)]
         strength = augmentation.jitter
         if strength or augmentation.hue:
             steps.append(v2.ColorJitter(strength, strength, strength, augmentation.hue))
@@ -70,6 +72,16 @@ class TrainTransform:
         """Draws once for all frames."""
         picture: Tensor = self.steps(frames.permute(0, 3, 1, 2))  # (T, C, H, W)
         return [picture.transpose(0, 1)]
+
+
+def _cut(crop_px: int, augmentation: Augmentation) -> list[torch.nn.Module]:
+    """A random square of ``crop_px``."""
+    if augmentation.short_side_px is None:
+        return [v2.RandomResizedCrop(crop_px, scale=augmentation.area, ratio=augmentation.aspect, antialias=True)]
+    smallest, largest = augmentation.short_side_px
+    if smallest < crop_px:
+        raise ValueError(f"augmentation.short_side_px begins at {smallest}, below crop_px {crop_px}; raise it")
+    return [v2.RandomShortestSize(list(range(smallest, largest + 1)), antialias=True), v2.RandomCrop(crop_px)]
 
 
 class EvalTransform:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from pytorchvideo.models.hub.resnet import checkpoint_paths
 from torch import Tensor
 from torchvision.models import get_model_weights
 
@@ -16,6 +17,7 @@ from gcvideo.errors import InputError
 from gcvideo.models.network import Network
 
 Inflation = Literal["average", "center"]
+ZOO = ("slow_r50", "i3d_r50", "c2d_r50")  # of pytorchvideo, Kinetics-400, 8x8
 _PARTS = {
     "conv1": "branch2.conv_a",
     "bn1": "branch2.norm_a",
@@ -35,8 +37,8 @@ def load_pretrained(network: Network, source: str, inflation: Inflation = "avera
 
     Args:
         network: to be filled; blocks may stand in it already.
-        source: a file (pytorchvideo's zoo, a checkpoint of gcvideo, or a torchvision ResNet), or the name of
-            torchvision weights such as IMAGENET1K_V1, which are downloaded once.
+        source: a file (pytorchvideo's zoo, a checkpoint of gcvideo, or a torchvision ResNet), or a name, which is
+            downloaded once: torchvision's IMAGENET1K_V1 or IMAGENET1K_V2, pytorchvideo/slow_r50, i3d_r50 or c2d_r50.
         inflation: how a 2D filter becomes one of k frames: average: k times the filter, divided by k; center: the
             filter in the middle frame, zeros around it (Carreira and Zisserman, https://arxiv.org/abs/1705.07750).
 
@@ -62,13 +64,29 @@ def _read(source: str, network: Network) -> dict[str, Tensor]:
     path = Path(source).expanduser()
     if path.is_file():
         return _read_file(path)
-    published = get_model_weights(f"resnet{_depth(network)}")
-    names = [weights.name for weights in published]
-    if source in names:
+    try:
+        downloaded = _download(source, network)
+    except OSError as error:
+        raise InputError(f"model.pretrained {source}: cannot be downloaded ({error}); name a file instead") from error
+    if downloaded is not None:
+        return downloaded
+    names = [weights.name for weights in _torchvision_weights(network)] + [f"pytorchvideo/{name}" for name in ZOO]
+    raise InputError(f"model.pretrained {source!r}: no such file, and not one of {', '.join(names)}", exit_code=2)
+
+
+def _download(source: str, network: Network) -> dict[str, Tensor] | None:
+    published, zoo = _torchvision_weights(network), source.removeprefix("pytorchvideo/")
+    if source in [weights.name for weights in published]:
         return dict(published[source].get_state_dict(progress=True, check_hash=True))
-    raise InputError(
-        f"model.pretrained {source!r}: no such file, and no weights of torchvision ({', '.join(names)})", exit_code=2
-    )
+    if source.startswith("pytorchvideo/") and zoo in ZOO:
+        content = torch.hub.load_state_dict_from_url(checkpoint_paths[zoo], map_location="cpu", weights_only=True)
+        return dict(content["model_state"])
+    return None
+
+
+def _torchvision_weights(network: Network) -> Any:
+    blocks = sum(name.endswith("branch2.conv_c.weight") for name in network.state_dict())
+    return get_model_weights(f"resnet{3 * blocks + 2}")
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
@@ -147,8 +165,3 @@ def _may_miss(name: str, fresh: list[str]) -> bool:
 
 def _classifier(own: Mapping[str, Tensor]) -> str:
     return next(name for name in own if name.endswith("proj.weight")).removesuffix("weight")
-
-
-def _depth(network: Network) -> int:
-    blocks = sum(name.endswith("branch2.conv_c.weight") for name in network.state_dict())
-    return 3 * blocks + 2

@@ -44,7 +44,7 @@ class ActionRecognition(LightningModule):
         mean: of each colour, in pixel values scaled to 0-1.
         std: of each colour, likewise.
         pretrained: weights to start from: a file (pytorchvideo's zoo, a checkpoint of gcvideo, a torchvision ResNet),
-            or torchvision's IMAGENET1K_V1 or IMAGENET1K_V2, which are downloaded once.
+            or a name that is downloaded once: IMAGENET1K_V1, IMAGENET1K_V2, pytorchvideo/slow_r50, i3d_r50, c2d_r50.
         inflation: how a 2D filter becomes one of several frames: average over them, or in the center one.
         optimizer: makes the optimizer from parameter groups.
         schedule: how the learning rate goes.
