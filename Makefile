@@ -11,7 +11,7 @@ test: .venv/installed-test
 	$(BIN)/python -m pytest
 
 test-all: .venv/installed-test
-	$(BIN)/python -m pytest -m "long or not long"
+	$(BIN)/python -m pytest --everything
 
 lint: .venv/installed-test
 	$(BIN)/ruff check

@@ -12,12 +12,13 @@ import importlib
 import logging
 import os
 import sys
+import tempfile
 import traceback
 import warnings
 from pathlib import Path
 
 from gcvideo import __version__
-from gcvideo.errors import InputError
+from gcvideo.errors import InputError, plain
 
 _FOLDER = Path(__file__).parent / "commands"
 _REMARKS = (
@@ -27,6 +28,7 @@ _REMARKS = (
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*could not find the monitored key.*",  # an epoch without a validation keeps no new best
     ".*'pin_memory' argument is set as true but no accelerator is found.*",
+    ".*sync_dist=True.*",  # what is logged of an evaluation is the same on every process
     ".*callbacks used to create the checkpoint need to be provided.*",  # test and validate save none
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # inside Lightning
 )
@@ -57,11 +59,19 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("gcvideo: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # what reads our lines has seen enough, such as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except InputError as error:
         if os.environ.get("GCVIDEO_DEBUG"):
             traceback.print_exc()
-        print(f"gcvideo: error: {error}", file=sys.stderr)
+        print(plain(f"gcvideo: error: {error}"), file=sys.stderr)
         return error.exit_code
+    except Exception as error:
+        if os.environ.get("GCVIDEO_DEBUG"):
+            traceback.print_exc()
+        print(plain(_unexpected(error)), file=sys.stderr)
+        return 1
 
 
 def command_names() -> list[str]:
@@ -86,9 +96,27 @@ def _dispatch(arguments: list[str]) -> int:
     return int(importlib.import_module(f"gcvideo.commands.{first}").main(arguments[1:]))
 
 
+def _unexpected(error: Exception) -> str:
+    """One line of an error that nothing explains; the traceback is kept in a file."""
+    with tempfile.NamedTemporaryFile("w", prefix="gcvideo-", suffix=".txt", delete=False, errors="replace") as file:
+        traceback.print_exception(error, file=file)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    what = f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+    return f"gcvideo: error: {what}\n  gcvideo does not know this one; its traceback is in {file.name}"
+
+
+class _PlainFormatter(logging.Formatter):
+    """The message alone, without control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return plain(super().format(record))
+
+
 def _speak_plainly() -> None:
     """Plain lines of our own, and none of the libraries' remarks that a user can do nothing about."""
-    logging.basicConfig(format="%(message)s")
+    logging.basicConfig()
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_PlainFormatter("%(message)s"))
     logging.getLogger("gcvideo").setLevel(logging.INFO)
     for message in _REMARKS:
         warnings.filterwarnings("ignore", message)

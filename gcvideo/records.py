@@ -25,6 +25,9 @@ class VideoRecord:
         reader: which implementation in ``data/decode.py`` gives the right frames: ``decord`` or ``pyav``.
         num_bytes: file size, to see that a file has changed.
         modified_ns: modification time, to see that a file has changed.
+
+    Raises:
+        ValueError: if a number is one that no video has.
     """
 
     path: str
@@ -38,6 +41,11 @@ class VideoRecord:
     reader: str
     num_bytes: int
     modified_ns: int
+
+    def __post_init__(self) -> None:
+        for name, least in {"label": 0, "num_frames": 1, "fps": 0, "width": 1, "height": 1, "num_bytes": 0}.items():
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least {least}")
 
 
 @dataclass(frozen=True)

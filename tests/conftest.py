@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,25 @@ from gcvideo.data.encode import write_video
 os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"  # Lightning's calls, not ours
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--everything", action="store_true", help="also what is marked long, and all that is sampled")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the long tests out, and nine tenths of the sampled ones; GCVIDEO_TEST_SEED chooses another tenth."""
+    if config.getoption("--everything"):
+        return
+    seed = os.environ.get("GCVIDEO_TEST_SEED", "0")
+    left_out = [
+        item
+        for item in items
+        if item.get_closest_marker("long")
+        or (item.get_closest_marker("sampled") and zlib.crc32(f"{seed} {item.nodeid}".encode()) % 10)
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(autouse=True)

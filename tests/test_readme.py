@@ -9,8 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from gcvideo.cli import run
+from gcvideo.models.backbones.slow import SlowOnly
+from gcvideo.models.network import Network
 from tests.commands.conftest import SMALL
 
 ROOT = Path(__file__).parents[1]
@@ -35,22 +38,29 @@ def test_make_commands_are_what_the_readme_says() -> None:
 def test_gcvideo_commands_run_in_order(
     make_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reduced in size, with the small videos of the tests for MY_VIDEOS."""
+    """Reduced in size, with the small videos of the tests for MY_VIDEOS and KINETICS400."""
     make_folder({"train/jump": 8, "train/run": 8, "val/jump": 3, "val/run": 3}, name="MY_VIDEOS")
+    make_folder({"train/abseiling": 5, "train/zumba": 5, "val/zumba": 2}, name="KINETICS400")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "offline")
+    torch.save({"model_state": Network(SlowOnly(width=8), 400).state_dict()}, "SLOW_8x8_R50.pyth")
     commands = [shlex.split(line) for line in _commands()[2:]]
-    assert len(commands) == 11
+    assert len(commands) == 16
     for program, *arguments in commands:
         assert program == "gcvideo"
         fresh = arguments[0] == "fit" and not arguments[2].startswith("runs/")
-        small = [*SMALL, "--trainer.max_epochs=1"] if fresh and "--print_config" not in arguments else []
+        small = [*SMALL, "--trainer.max_epochs=1", *_crops(arguments)] if fresh else []
         if "--print_config" in arguments:
             with pytest.raises(SystemExit) as stop:
                 run(arguments)
             assert stop.value.code == 0
         else:
             assert run([*arguments, *small]) == 0, arguments
+
+
+def _crops(arguments: list[str]) -> list[str]:
+    """The configs that jitter sizes need sizes that fit the small crop."""
+    return ["--data.augmentation.short_side_px=[32, 40]"] if "ucf101/slowonly_r50_8x8_gc_all" in arguments else []
 
 
 def test_every_file_the_readme_points_at_is_there() -> None:

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-import importlib
-import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from gcvideo.data.datamodule import VideoDataModule
+from gcvideo.commands._explain import explain, meant, one_line
 from gcvideo.errors import InputError
-from gcvideo.models.backbones.resnet import Backbone
-from gcvideo.models.block import Block
-
-_MOST_CHARACTERS = 300
 
 
 @contextmanager
@@ -29,7 +22,7 @@ def explained_parsing(parser: argparse.ArgumentParser) -> Iterator[None]:
     try:
         yield
     except ArgumentError as error:
-        raise InputError(_explain(_one_line(str(error)), parser), exit_code=2) from error
+        raise InputError(explain(one_line(str(error)), parser), exit_code=2) from error
 
 
 @contextmanager
@@ -42,7 +35,7 @@ def explained_building() -> Iterator[None]:
         if own is not None:
             raise own from error
         hint = "; gcvideo doctor tells what is at hand" if isinstance(error, MisconfigurationException) else ""
-        raise InputError(_one_line(str(next(_chain(error, deepest=True)))) + hint) from error
+        raise InputError(one_line(str(next(_chain(error, deepest=True)))) + hint) from error
 
 
 @contextmanager
@@ -65,11 +58,15 @@ def explained_checks() -> Iterator[None]:
     """What a check of gcvideo itself refuses while a run goes; a library's error keeps its traceback."""
     try:
         yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise InputError(f"a loader process ended: {one_line(str(error))}; continue with --ckpt_path last") from error
     except ValueError as error:
         innermost = traceback.extract_tb(error.__traceback__)[-1].filename
         if isinstance(error, InputError) or not Path(innermost).is_relative_to(Path(__file__).parents[1]):
             raise
-        raise InputError(_one_line(str(error))) from error
+        raise InputError(one_line(str(error))) from error
 
 
 def check_config(path: Path, parser: argparse.ArgumentParser) -> None:
@@ -81,99 +78,13 @@ def check_config(path: Path, parser: argparse.ArgumentParser) -> None:
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"config {path} is not a YAML file: {_one_line(str(error))}", exit_code=2) from error
+        raise InputError(f"config {path} is not a YAML file: {one_line(str(error))}", exit_code=2) from error
     if not isinstance(config, dict):
         raise InputError(f"config {path}: expected keys with values, such as trainer: ..., model: ...", exit_code=2)
     known = sorted({action.dest.partition(".")[0] for action in parser._actions})
     for key in config:
         if key not in known:
-            raise InputError(f"config {path}: unknown key {str(key)!r}{_meant(str(key), known)}", exit_code=2)
-
-
-def _explain(message: str, parser: argparse.ArgumentParser) -> str:
-    """The first explanation that fits, or the parser's own words, shortened."""
-    key = ".".join(re.findall(r'[Pp]arser key "([\w.]+)"', message))
-    for pattern, explain in _PATTERNS:
-        match = re.search(pattern, message)
-        if match:
-            return explain(match, key, parser)
-    return _shortened(message)
-
-
-def _unknown_init_arg(match: re.Match[str], key: str, parser: argparse.ArgumentParser) -> str:
-    """An option that a class named by its class_path does not have."""
-    module, _, name = match["path"].rpartition(".")
-    known = _parameters(getattr(importlib.import_module(module), name))
-    return f"{name} has no option {match['option']!r}{_meant(match['option'], known)}; it has {', '.join(known)}"
-
-
-def _unknown_option(match: re.Match[str], key: str, parser: argparse.ArgumentParser) -> str:
-    """An option that the command does not have."""
-    option = match[1].partition("=")[0]
-    option = f"--{key}.{option.removeprefix('--')}" if key else option
-    known = [string for action in parser._actions for string in action.option_strings]
-    return f"unknown option {option}{_meant(option, known)}; see --help"
-
-
-def _unknown_key(match: re.Match[str], key: str, parser: argparse.ArgumentParser) -> str:
-    """A key of a YAML that nothing reads."""
-    known = [action.dest for action in parser._actions]
-    return f"unknown key {match[1]!r} in the config{_meant(match[1], known)}"
-
-
-def _missing(match: re.Match[str], key: str, parser: argparse.ArgumentParser) -> str:
-    """Without a config almost everything is missing."""
-    missing = re.sub(r"\b(fit|validate|test)\.", "", match[1])
-    return f"nothing says what {missing} are; start from a config, such as --config folder --data.root MY_VIDEOS"
-
-
-def _not_a_choice(match: re.Match[str], key: str, parser: argparse.ArgumentParser) -> str:
-    """A word outside a list of words."""
-    choices = re.findall(r"'([^']*)'", match[1])
-    return f"{key} is {match[2]!r}{_meant(match[2], choices)}; expected one of {', '.join(choices)}"
-
-
-def _no_class(match: re.Match[str], key: str, parser: argparse.ArgumentParser) -> str:
-    """A class name that nothing has."""
-    names = sorted({cls.__name__ for base in (Backbone, Block, VideoDataModule) for cls in _subclasses(base)})
-    return f"{key}: there is no class {match[1]!r}{_meant(match[1], names)}; gcvideo has {', '.join(names)}"
-
-
-def _wrong_type(match: re.Match[str], key: str, parser: argparse.ArgumentParser) -> str:
-    """A value of another type than the key takes."""
-    wanted = dict.fromkeys(re.findall(r"Expected a <class '(?:\w+\.)*(\w+)'>", match[0]))
-    values = re.findall(r"(?:Got|Given) value: (.*?)(?= - |$| Given)", match[0])
-    return f"{key} is {_shortened(values[0])}; expected {' or '.join(wanted).replace('NoneType', 'null')}"
-
-
-_Explain = Callable[[re.Match[str], str, argparse.ArgumentParser], str]
-_PATTERNS: tuple[tuple[str, _Explain], ...] = (
-    (r"callable class: Option '(?P<option>[\w.]+)' is not accepted.*?class_path='(?P<path>[\w.]+)'", _unknown_init_arg),
-    (r".*class_path '(?P<path>[\w.]+)': Option '(?P<option>[\w.]+)' is not accepted", _unknown_init_arg),
-    (r"unrecognized arguments: (\S+)", _unknown_option),
-    (r"Subcommand '\w+' does not accept option '([\w.]+)'", _unknown_key),
-    (r"arguments are required: (.*)", _missing),
-    (r"Expected a typing\.Literal\[(.*?)\]\. Got value: (\S+)", _not_a_choice),
-    (r"Expected a dot import path string: (\w+)", _no_class),
-    (r"Expected a <class '(?:int|float|bool|str)'> - Expected .*", _wrong_type),
-    (r"Expected a <class '\w+'>\. Got value: .*", _wrong_type),
-)
-
-
-def _subclasses(cls: type) -> set[type]:
-    direct: list[type] = cls.__subclasses__()
-    return {found for subclass in direct for found in (subclass, *_subclasses(subclass))}
-
-
-def _parameters(cls: type) -> list[str]:
-    """Names of the options of a class, those it hands on to its base classes included."""
-    parser = ArgumentParser(exit_on_error=False)
-    return [name.removeprefix("of.") for name in parser.add_class_arguments(cls, "of", fail_untyped=False)]
-
-
-def _meant(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"config {path}: unknown key {str(key)!r}{meant(str(key), known)}", exit_code=2)
 
 
 def _chain(error: BaseException, deepest: bool = False) -> Iterator[BaseException]:
@@ -182,11 +93,3 @@ def _chain(error: BaseException, deepest: bool = False) -> Iterator[BaseExceptio
     while errors[-1].__cause__ is not None:
         errors.append(errors[-1].__cause__)
     return iter(reversed(errors) if deepest else errors)
-
-
-def _one_line(message: str) -> str:
-    return re.sub(r"\s+", " ", message).strip()
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + " …"

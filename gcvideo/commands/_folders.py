@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import shlex
+import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -44,32 +47,75 @@ def choose_folder(run_dir: str | None, ckpt_path: str | None, name: str) -> Path
         folder = Path(ckpt_path).parent if ckpt_path else new_run_folder(name)
     else:
         folder = Path(run_dir).expanduser()
-        if ckpt_path is None and any((folder / f"{kept}.ckpt").exists() for kept in _NAMES):
-            raise InputError(
-                f"run folder {folder} holds a run already: continue it with --ckpt_path last, or name another --run_dir"
-            )
+        if ckpt_path is None:
+            _check_holds_no_run(folder)
     _check_writable(folder)
     return folder
+
+
+def quoted(path: Path) -> str:
+    """A path as it is typed in a shell."""
+    return shlex.quote(str(path))
 
 
 def how_to_continue(folder: Path) -> str:
     """What to type after an interruption."""
     if not (folder / "last.ckpt").exists():
         return "interrupted before the first epoch was done; nothing to continue from"
-    again = f"gcvideo fit --config {folder}/config.yaml --run_dir {folder} --ckpt_path last"
+    again = f"gcvideo fit --config {quoted(folder / 'config.yaml')} --run_dir {quoted(folder)} --ckpt_path last"
     return f"interrupted; continue from the last finished epoch with: {again}"
 
 
-def _check_readable(path: Path) -> None:
+def classes_in(path: str | Path) -> list[str] | None:
+    """The classes that a checkpoint learned; none where it does not say."""
+    states = _read(Path(path)).values()
+    return next((list(s["classes"]) for s in states if isinstance(s, dict) and set(s) == {"classes"}), None)
+
+
+def _check_holds_no_run(folder: Path) -> None:
+    """A run's record is never written over."""
+    if any((folder / f"{kept}.ckpt").exists() for kept in _NAMES):
+        raise InputError(
+            f"run folder {folder} holds a run already: continue it with --ckpt_path last, or name another --run_dir"
+        )
+    record = folder / "metrics.jsonl"
+    if record.is_file() and record.stat().st_size > 0:
+        raise InputError(
+            f"run folder {folder} holds the record of a run that left no checkpoint: delete it, "
+            "or name another --run_dir"
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if path.stat().st_size == 0:
+        raise InputError(f"checkpoint {path} is empty; name another one, such as best.ckpt")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        with warnings.catch_warnings(action="ignore"):
+            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"checkpoint {path} is damaged, or holds more than weights and plain values, which is not loaded as it "
+            "could run code; name another one, such as best.ckpt"
+        ) from error
+    except Exception as error:  # a damaged file is stumbled over in many ways
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
             f"checkpoint {path} cannot be read: {reason[:120]}; name another one, such as best.ckpt"
         ) from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint or "global_step" not in checkpoint:
-        raise InputError(f"checkpoint {path}: not one of a gcvideo run (it has no state_dict and global_step)")
+    return content
+
+
+def _is_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
+
+
+def _check_readable(path: Path) -> None:
+    checkpoint = _read(path)
+    needed = {"state_dict": dict, "global_step": int, "pytorch-lightning_version": str, "callbacks": dict}
+    for name, kind in needed.items():
+        if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(name), kind):
+            raise InputError(f"checkpoint {path}: not one of a gcvideo run (it has no {name})")
 
 
 def _check_writable(folder: Path) -> None:

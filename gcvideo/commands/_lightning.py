@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
-import pkgutil
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,9 +10,6 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-import gcvideo.data
-import gcvideo.models.backbones
-import gcvideo.models.blocks
 from gcvideo.commands._catalogue import Catalogue
 from gcvideo.commands._configs import with_found_configs
 from gcvideo.commands._errors import (
@@ -24,8 +19,9 @@ from gcvideo.commands._errors import (
     explained_loading,
     explained_parsing,
 )
-from gcvideo.commands._folders import choose_folder, find_checkpoint, how_to_continue
+from gcvideo.commands._folders import choose_folder, classes_in, find_checkpoint, how_to_continue
 from gcvideo.commands._help import HelpFormatter, teach
+from gcvideo.commands._options import TRAINER_DEFAULTS, check_seed, import_all_parts, validate_before_the_end
 from gcvideo.commands._results import evaluate_best, finish
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.errors import InputError
@@ -35,12 +31,6 @@ from gcvideo.tracking.run import RunTracker
 from gcvideo.tracking.throughput import Throughput
 from gcvideo.training.task import ActionRecognition
 
-_TRAINER_DEFAULTS: dict[str, Any] = {
-    "use_distributed_sampler": False,  # our sampler knows the ranks
-    "num_sanity_val_steps": 0,
-    "enable_model_summary": False,
-    "log_every_n_steps": 10,
-}
 _SKIPPED = {"model", "train_dataloaders", "val_dataloaders", "dataloaders", "datamodule", "weights_only", "verbose"}
 
 
@@ -92,7 +82,7 @@ def _run_cli(
         VideoDataModule,
         subclass_mode_data=True,
         save_config_callback=None,
-        trainer_defaults=dict(_TRAINER_DEFAULTS),
+        trainer_defaults=dict(TRAINER_DEFAULTS),
         seed_everything_default=0,
         parser_kwargs={**quiet, "prog": "gcvideo", command: quiet | texts},
         auto_configure_optimizers=False,
@@ -142,6 +132,7 @@ class VideoCLI(LightningCLI):
             check_config(config, options)
         with explained_parsing(options):
             self.config = parser.parse_args(args)
+        check_seed(self.config[self.config.subcommand].seed_everything, args)
 
     def _parse_ckpt_path(self) -> None:
         """Resolves ``last`` and ``best``; the network is the config's, not the checkpoint's."""
@@ -161,13 +152,14 @@ class VideoCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Adds what every run has: folder and logs, checkpoints, progress, throughput."""
         options = self.config_init[self.subcommand]
-        _validate_before_the_end(options.trainer)
+        validate_before_the_end(options.trainer)
         self._dump_config()
         name = options.name or self.default_name
         kept = {**self.config_dump, "name": name, "run_dir": None, "ckpt_path": None, "catalogue": None}  # what runs
         wanted = options.trainer.logger
         self.tracker = RunTracker(
             self.folder,
+            is_new=options.run_dir is None and options.ckpt_path is None,
             name=name,
             job_type=str(self.subcommand),
             config=kept,
@@ -193,6 +185,7 @@ class VideoCLI(LightningCLI):
             return
         if (self.trainer.max_epochs, self.trainer.max_steps) == (-1, -1):
             raise InputError("the run has no end: set --trainer.max_epochs or --trainer.max_steps", exit_code=2)
+        self._check_classes(self.config[subcommand].ckpt_path)
         try:
             with explained_loading(self.config[subcommand].ckpt_path), explained_checks():
                 super()._run_subcommand(subcommand)
@@ -200,6 +193,12 @@ class VideoCLI(LightningCLI):
             if not self.trainer.interrupted:
                 raise
             raise InputError(how_to_continue(self.tracker.folder), exit_code=130) from stop
+
+    def _check_classes(self, ckpt_path: str | None) -> None:
+        """Other classes are refused before their scores fail to fit."""
+        learned = classes_in(ckpt_path) if ckpt_path else None
+        if learned is not None:
+            self.datamodule.load_state_dict({"classes": learned})
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
@@ -217,17 +216,3 @@ class VideoCLI(LightningCLI):
     def after_test(self) -> None:
         """The results."""
         finish(self.trainer, self.model, self.datamodule, self.tracker)
-
-
-def _validate_before_the_end(trainer: Any) -> None:
-    """A run shorter than the interval between validations is validated once, at its end."""
-    epochs, every = trainer.max_epochs, trainer.check_val_every_n_epoch
-    if epochs and every and 0 < epochs < every:
-        trainer.check_val_every_n_epoch = epochs
-
-
-def import_all_parts() -> None:
-    """Imports every block, backbone and data set, so that a YAML can name it shortly."""
-    for package in (gcvideo.models.blocks, gcvideo.models.backbones, gcvideo.data):
-        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            importlib.import_module(module.name)

@@ -10,6 +10,7 @@ from typing import Any
 import wandb
 from lightning import LightningModule, Trainer
 
+from gcvideo.commands._folders import quoted
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.evaluation.metrics import accuracies, confusion
 from gcvideo.records import Evaluation
@@ -23,8 +24,10 @@ log = logging.getLogger(__name__)
 
 def evaluate_best(trainer: Trainer, module: LightningModule, datamodule: VideoDataModule, *, on_test: bool) -> None:
     """Measures the best checkpoint of a finished fit: on the test videos, or again on those that chose it."""
-    best = next((c.best_model_path for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), "")
+    best = next((c.best_model_path for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), None)
     if not best:
+        if best is not None:
+            log.warning("no validation was run, so there is no best checkpoint and no final figure")
         return
     if on_test and not datamodule.test_records():
         log.warning("no val/ or test/ folder was kept for the end: the figures are of the videos held out of train")
@@ -101,5 +104,6 @@ def _print_summary(folder: Path, split: str, job_type: str, *, has_test: bool) -
     if job_type == "fit" and (folder / "best.ckpt").is_file():
         print("next:")
         measure = "test" if has_test else "validate"
-        print(f"  gcvideo {measure} --config {folder}/config.yaml --ckpt_path {folder}/best.ckpt")
-        print(f"  gcvideo fit --config {folder}/config.yaml --run_dir {folder} --ckpt_path last   # continue it")
+        config, best = quoted(folder / "config.yaml"), quoted(folder / "best.ckpt")
+        print(f"  gcvideo {measure} --config {config} --ckpt_path {best}")
+        print(f"  gcvideo fit --config {config} --run_dir {quoted(folder)} --ckpt_path last   # continue it")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections import Counter
 from pathlib import Path
 
 from gcvideo.data.annotations import SPLITS, read_class_folders
 from gcvideo.data.index import index_videos
 from gcvideo.data.labels import find_classes
-from gcvideo.data.manifest import Manifest
+from gcvideo.data.manifest import Manifest, check_overwrites_a_manifest
 from gcvideo.data.progress import counted_progress
+from gcvideo.errors import plain
 
 _SHOWN = 5
 
@@ -19,10 +21,11 @@ def main(arguments: list[str]) -> int:
     """Runs ``gcvideo index``."""
     options = parser().parse_args(arguments)
     classes = find_classes(options.classes) if options.classes else None
-    annotations = read_class_folders(Path(options.source), classes)
+    out = Path(options.out).expanduser()
+    check_overwrites_a_manifest(out)
+    annotations = read_class_folders(Path(options.source).expanduser(), classes)
     for note in annotations.notes:
-        print(note)
-    out = Path(options.out)
+        print(plain(note))
     with counted_progress("indexing videos") as (on_start, on_video):
         manifest = index_videos(annotations, out, num_workers=options.num_workers, on_start=on_start, on_video=on_video)
     _report(manifest, out)
@@ -55,5 +58,5 @@ def _report(manifest: Manifest, out: Path) -> None:
     if manifest.bad:
         print(f"{len(manifest.bad)} files cannot be decoded, see {out.with_name(out.stem + '.bad.csv')}:")
         for path, reason in manifest.bad[:_SHOWN]:
-            print(f"  {path}: {reason}")
-    print(f"next:\n  gcvideo fit --config folder --data.manifest {out}")
+            print(plain(f"  {path}: {reason}"))
+    print(f"next:\n  gcvideo fit --config folder --data.manifest {shlex.quote(str(out))}")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcvideo.errors import InputError
+from gcvideo.errors import InputError, is_control
 
 SPLITS = ("train", "val", "test")
+_SPLIT_NAMES = {
+    **{name: name for name in SPLITS},
+    **{"training": "train", "valid": "val", "validation": "val", "testing": "test"},
+}
 VIDEO_SUFFIXES = frozenset(
     ".3gp .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .vob .webm .wmv".split()
 )
@@ -32,47 +37,86 @@ class Annotations:
 def read_class_folders(root: Path, class_order: tuple[str, ...] | None = None) -> Annotations:
     """Reads ``root/CLASS/*`` or ``root/{train,val,test}/CLASS/*``; videos may lie deeper inside a class folder.
 
+    The split folders may also be named training, valid, validation or testing, in any case. Hidden files and folders
+    are no part of the data.
+
     Args:
         root: the folder.
         class_order: class names in label order; without it the names are sorted.
 
     Raises:
-        InputError: if there is no such folder, no class, no video, or a class that is not in ``class_order``.
+        InputError: if there is no such folder, no class, no video, a class that is not in ``class_order``, a name that
+            cannot be written down, or a folder that cannot be read.
     """
     _check_folder(root)
-    splits = [name for name in SPLITS if (root / name).is_dir()]
-    bases = {name: root / name for name in splits} or {"train": root}
-    found = {split: _class_folders(base) for split, base in bases.items()}
+    splits = _split_folders(root)
+    bases = splits or {"train": root}
+    found = {split: _subfolders(base) for split, base in bases.items()}
     names = sorted({folder.name for folders in found.values() for folder in folders})
     if not names:
         raise InputError(f"{root}: no class folder in it; expected {root}/CLASS/*.mp4 or {root}/train/CLASS/*.mp4")
     classes = class_order or tuple(names)
     _check_classes(root, names, classes)
-    entries, other_files = _entries(found, classes)
+    entries, passed = _entries(found, classes)
     if not entries:
-        raise InputError(f"{root}: {_no_video(other_files)}")
-    _check_no_class_is_empty(root, found, entries, classes)
-    return Annotations(classes, tuple(entries), tuple(_notes(root, splits, other_files)))
+        raise InputError(f"{root}: {_no_video(passed)}")
+    _check_no_class_is_empty(found, entries, classes)
+    return Annotations(classes, tuple(entries), tuple(_notes(root, splits, passed)))
 
 
 def _check_folder(root: Path) -> None:
     if not root.exists():
         near = next((parent for parent in root.absolute().parents if parent.exists()), root)
-        raise InputError(f"{root}: no such folder (there is {near}); name the folder of your videos with --data.root")
+        raise InputError(f"{root}: no such folder (there is {near}); name the folder of your videos (fit: --data.root)")
     if not root.is_dir():
-        raise InputError(f"{root}: not a folder; --data.root takes the folder that holds the class folders")
+        raise InputError(f"{root}: not a folder; name the folder that holds the class folders (fit: --data.root)")
 
 
-def _class_folders(base: Path) -> list[Path]:
-    return sorted(path for path in base.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _split_folders(root: Path) -> dict[str, Path]:
+    """The folders of the splits: they hold folders; one that holds videos alone is a class."""
+    found: dict[str, Path] = {}
+    for folder in _subfolders(root):
+        split = _SPLIT_NAMES.get(folder.name.lower())
+        if split is None or (not _subfolders(folder) and any(map(_is_video, _children(folder)))):
+            continue
+        if split in found:
+            raise InputError(f"{root}: {found[split].name} and {folder.name} are both the {split} split; keep one")
+        found[split] = folder
+    return {split: found[split] for split in SPLITS if split in found}
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}); change its permissions") from error
+
+
+def _subfolders(base: Path) -> list[Path]:
+    return [path for path in _children(base) if path.is_dir() and not path.name.startswith(".")]
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def _check_classes(root: Path, names: list[str], classes: tuple[str, ...]) -> None:
+    for name in names:
+        _check_name(root, name)
     unknown = [name for name in names if name not in classes]
     if unknown:
         raise InputError(
             f"{root}: class folder {unknown[0]!r} is not in the class list ({len(classes)} names, "
-            f"first {classes[0]!r}); add it there, rename the folder, or leave --data.classes out"
+            f"first {classes[0]!r}); add it there, rename the folder, or leave the class list out (fit: --data.classes)"
+        )
+
+
+def _check_name(root: Path, name: str) -> None:
+    """A class name stands on a line of its own in a text file."""
+    if name != name.strip() or name.startswith("#") or any(map(is_control, name)):
+        raise InputError(
+            f"{root}: class folder {name!r} cannot be a class name (no blank at its ends, no # in front, "
+            "valid UTF-8 without line breaks); rename the folder"
         )
 
 
@@ -80,31 +124,60 @@ def _entries(
     found: dict[str, list[Path]], classes: tuple[str, ...]
 ) -> tuple[list[tuple[Path, int, str]], Counter[str]]:
     entries: list[tuple[Path, int, str]] = []
-    other_files: Counter[str] = Counter()
+    passed: Counter[str] = Counter()
     for split, folders in found.items():
         for folder in folders:
-            for path in sorted(folder.rglob("*")):
-                if not path.is_file() or path.name.startswith("."):
-                    continue
-                if path.suffix.lower() in VIDEO_SUFFIXES:
-                    entries.append((path, classes.index(folder.name), split))
-                else:
-                    other_files[path.suffix.lower() or path.name] += 1
-    return entries, other_files
+            videos = [path for path in _files(folder, passed) if _wanted(path, passed)]
+            entries += [(path, classes.index(folder.name), split) for path in sorted(videos)]
+    return entries, passed
 
 
-def _no_video(other_files: Counter[str]) -> str:
-    if not other_files:
+def _files(folder: Path, passed: Counter[str]) -> Iterator[Path]:
+    """All that is not hidden in a class folder and below it."""
+    for path in _children(folder):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir() and path.is_symlink():
+            passed["links to folders inside a class folder"] += 1
+        elif path.is_dir():
+            yield from _files(path, passed)
+        else:
+            yield path
+
+
+def _wanted(path: Path, passed: Counter[str]) -> bool:
+    if not path.is_file():
+        passed["links to nothing, pipes and devices"] += 1
+    elif path.suffix.lower() not in VIDEO_SUFFIXES:
+        passed[f"{path.suffix.lower() or path.name} files"] += 1
+    elif not _is_utf8(path.name):
+        raise InputError(f"{str(path)!r}: this file name is not UTF-8; rename it")
+    else:
+        return True
+    return False
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # Python has put surrogates for bytes that are no text
+        return False
+    return True
+
+
+def _no_video(passed: Counter[str]) -> str:
+    if not passed:
         return "the class folders are empty; put the videos of each class into its folder"
-    suffix, count = other_files.most_common(1)[0]
+    kind, count = passed.most_common(1)[0]
+    suffix = kind.removesuffix(" files") if kind.startswith(".") else ".png"
     return (
-        f"no video in the class folders, but {count} {suffix} files; expected video files "
+        f"no video in the class folders, but {count} {kind}; expected video files "
         f"({', '.join(sorted(VIDEO_SUFFIXES))}); join pictures with: ffmpeg -framerate 25 -i %05d{suffix} out.mp4"
     )
 
 
 def _check_no_class_is_empty(
-    root: Path, found: dict[str, list[Path]], entries: list[tuple[Path, int, str]], classes: tuple[str, ...]
+    found: dict[str, list[Path]], entries: list[tuple[Path, int, str]], classes: tuple[str, ...]
 ) -> None:
     filled = {(split, label) for _, label, split in entries}
     for split, folders in found.items():
@@ -113,11 +186,14 @@ def _check_no_class_is_empty(
                 raise InputError(f"{folder}: this class folder has no video; fill it or delete it")
 
 
-def _notes(root: Path, splits: list[str], other_files: Counter[str]) -> list[str]:
-    notes = [f"{root}: passed over {count} {suffix} files" for suffix, count in sorted(other_files.items())]
+def _notes(root: Path, splits: dict[str, Path], passed: Counter[str]) -> list[str]:
+    notes = [f"{root}: passed over {count} {kind}" for kind, count in sorted(passed.items())]
+    for base in (root, *splits.values()):
+        loose = sum(_is_video(path) for path in _children(base))
+        notes += [f"{base}: passed over {loose} videos outside the class folders"] if loose else []
     if splits:
-        ignored = [folder.name for folder in _class_folders(root) if folder.name not in splits]
-        notes += (
-            [f"{root}: passed over the folders beside {', '.join(splits)}: {', '.join(ignored)}"] if ignored else []
-        )
+        names = {folder.name for folder in splits.values()}
+        ignored = [folder.name for folder in _subfolders(root) if folder.name not in names]
+        beside = f"{root}: passed over the folders beside {', '.join(sorted(names))}: {', '.join(ignored)}"
+        notes += [beside] if ignored else []
     return notes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from gcvideo.data.annotations import Annotations
+from gcvideo.data.checks import absent_classes, check_same_classes, check_sizes, check_training
 from gcvideo.data.dataset import ClipSpec, VideoDataset
 from gcvideo.data.holdout import check_holdout, hold_out
 from gcvideo.data.index import index_videos
@@ -66,13 +66,14 @@ class VideoDataModule(LightningDataModule, ABC):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.manifest_file = manifest
+        self.manifest_file = manifest or None
         self.num_frames, self.frame_stride, self.crop_px = num_frames, frame_stride, crop_px
         self.short_side_px, self.test_crop_px = short_side_px or crop_px, test_crop_px or crop_px
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.augmentation, self.holdout, self.group = augmentation, holdout, group
         self.num_test_clips, self.num_test_crops = num_test_clips, num_test_crops
-        self._check()
+        check_sizes(self)
+        check_holdout(self.holdout, self.group)
         self._manifest: Manifest | None = None
         self._notes_said = False
 
@@ -98,7 +99,7 @@ class VideoDataModule(LightningDataModule, ABC):
 
     def prepare_data(self) -> None:
         """Indexes the source, on one process of each machine; a second time only what has changed."""
-        if self.manifest_file is not None:
+        if self.manifest_file is not None or self._manifest is not None:
             return
         annotations, path = self.annotations(), self.manifest_path()
         for note in annotations.notes if not self._notes_said else ():
@@ -120,7 +121,7 @@ class VideoDataModule(LightningDataModule, ABC):
     def setup(self, stage: str) -> None:
         """Reads the manifest and refuses a stage that has no videos, before a run folder is made."""
         if stage == "fit":
-            self._check_batch()
+            check_training(self.classes, self.train_records(), self.batch_size, self.trainer)
         if stage in ("fit", "validate") and not self.val_records():
             raise InputError(
                 "no videos to choose the best checkpoint on: add a val/ folder beside train/, "
@@ -131,6 +132,9 @@ class VideoDataModule(LightningDataModule, ABC):
                 "no videos to test on: add a test/ folder, or a val/ folder together with --data.holdout=0.2 "
                 "(then val chooses nothing and is read at the end)"
             )
+        if stage == "fit" and (self.trainer is None or self.trainer.is_global_zero):
+            for note in absent_classes(self.classes, self.train_records(), self.val_records()):
+                log.warning(note)
 
     def state_dict(self) -> dict[str, Any]:
         """Kept in every checkpoint: what the labels mean."""
@@ -142,14 +146,7 @@ class VideoDataModule(LightningDataModule, ABC):
         Raises:
             InputError: naming the first class that differs.
         """
-        learned = tuple(state_dict["classes"])
-        if learned != self.classes:
-            pairs = zip_longest(learned, self.classes, fillvalue="none")
-            label, (theirs, ours) = next((k, pair) for k, pair in enumerate(pairs) if pair[0] != pair[1])
-            raise InputError(
-                f"the checkpoint learned {len(learned)} classes and the data has {len(self.classes)}: label {label} is "
-                f"{theirs!r} there and {ours!r} here; take the same classes in the same order (--data.classes=FILE)"
-            )
+        check_same_classes(tuple(state_dict["classes"]), self.classes)
 
     def train_records(self) -> list[VideoRecord]:
         """The videos that are trained on."""
@@ -177,29 +174,6 @@ class VideoDataModule(LightningDataModule, ABC):
     def test_dataloader(self) -> DataLoader[Sample]:
         """``num_test_clips`` x ``num_test_crops`` views of each video."""
         return self._eval_loader(self.test_records(), self.num_test_clips, self.num_test_crops, self.test_crop_px)
-
-    def _check_batch(self) -> None:
-        videos, devices = len(self.train_records()), self.trainer.world_size if self.trainer else 1
-        if videos < self.batch_size * devices:
-            raise InputError(
-                f"{videos} training videos do not fill one batch of {self.batch_size} on {devices} device(s); "
-                f"lower --data.batch_size to at most {videos // devices}"
-            )
-
-    def _check(self) -> None:
-        """Refuses what cannot work before any video is opened."""
-        for name in ("num_frames", "frame_stride", "crop_px", "test_crop_px", "batch_size", "num_test_clips"):
-            if getattr(self, name) < 1:
-                raise InputError(f"data.{name} is {getattr(self, name)}; expected at least 1")
-        if self.num_workers < 0:
-            raise InputError(f"data.num_workers is {self.num_workers}; expected 0 or more")
-        if self.num_test_crops not in (1, 3):
-            raise InputError(f"data.num_test_crops is {self.num_test_crops}; expected 1 or 3")
-        for name in ("crop_px", "test_crop_px"):
-            if getattr(self, name) > self.short_side_px:
-                short_side = f"data.short_side_px {self.short_side_px}"
-                raise InputError(f"data.{name} {getattr(self, name)} is larger than {short_side}; lower it")
-        check_holdout(self.holdout, self.group)
 
     def _hold_out(self) -> tuple[list[VideoRecord], list[VideoRecord]]:
         return hold_out(self.manifest().split("train"), fraction=self.holdout, group=self.group)

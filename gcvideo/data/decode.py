@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 Frames = NDArray[np.uint8]
 
+# FFmpeg's names of the containers whose suffixes are read as videos.
+_FORMATS = "mov,mp4,matroska,webm,avi,asf,flv,mpegts,mpeg,mpegvideo,m4v,h264,hevc,ogg,gif,mxf,rm,dv"
+
 try:
     import decord
 except ImportError:  # no wheel for this platform
@@ -39,6 +42,8 @@ def read_frames(path: str | Path, indices: NDArray[np.int64], reader: str) -> Fr
     Raises:
         DecodeError: if the file cannot be opened or ends before the highest index.
     """
+    if not Path(path).is_file():
+        raise DecodeError(f"{path}: no such file, or not a regular one")
     wanted, inverse = np.unique(indices, return_inverse=True)
     try:
         frames = READERS[reader if HAS_DECORD else "pyav"](str(path), wanted)
@@ -49,12 +54,17 @@ def read_frames(path: str | Path, indices: NDArray[np.int64], reader: str) -> Fr
 
 def forward(path: str | Path) -> Iterator[av.VideoFrame]:
     """Every shown frame of a video's first real video stream, in order, by PyAV; damaged packets give none."""
-    with av.open(str(path)) as container:
+    with open_video(path) as container:
         stream = first_video_stream(container)
         stream.thread_type = "SLICE"  # frame threads would decode ahead of what is read
         stream.codec_context.thread_count = 1
         for packet in container.demux(stream):
             yield from _frames_of(packet)
+
+
+def open_video(path: str | Path) -> av.container.InputContainer:
+    """Opens a file that holds its video itself; a playlist that names other files or addresses is refused."""
+    return av.open(str(path), options={"format_whitelist": _FORMATS})
 
 
 def _frames_of(packet: av.Packet[av.VideoStream]) -> list[av.VideoFrame]:

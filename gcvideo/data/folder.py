@@ -27,7 +27,7 @@ class VideoFolder(VideoDataModule):
 
     def __init__(self, root: str | None = None, classes: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if root is None and self.manifest_file is None:
+        if not root and not self.manifest_file:
             raise InputError("no videos named: give the folder with --data.root=FOLDER (it holds a folder per class)")
         if self.manifest_file is not None and (root or classes):
             raise InputError(

@@ -23,12 +23,14 @@ def hold_out(
     Args:
         records: the videos.
         fraction: the share of groups to hold out, 0 < fraction < 1.
-        group: a regular expression; files whose match (its first bracket, if it has one) is the same belong together,
-            within a class. Without it, and for files it does not match, each file stands for itself.
+        group: a regular expression; files whose match (or the first bracket in it that matched) is the same belong
+            together, within a class. Without it, and for files it does not match, each file stands for itself.
 
     Raises:
         InputError: if nothing can be held out.
     """
+    if not records:
+        raise InputError("no training videos to hold some out of; put a folder per class into train/")
     groups: dict[int, dict[str, list[VideoRecord]]] = defaultdict(lambda: defaultdict(list))
     pattern = re.compile(group) if group else None
     for record in records:
@@ -41,7 +43,7 @@ def hold_out(
     if not held:
         raise InputError(
             f"no class has two groups of videos to choose the best checkpoint on (data.group is {group!r}); "
-            "add a val/ folder, or set --data.group=null to split file by file"
+            "choose it on val/ with --data.holdout=0, or split file by file with --data.group=null"
         )
     return [r for r in records if r.path not in held], [r for r in records if r.path in held]
 
@@ -65,7 +67,7 @@ def _group_name(record: VideoRecord, pattern: re.Pattern[str] | None) -> str:
     match = pattern.search(name) if pattern else None
     if match is None:
         return name
-    return match.group(1) if match.re.groups else match.group(0)
+    return next((text for text in match.groups() if text is not None), match.group(0))
 
 
 def _digest(name: str) -> str:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 from gcvideo.data.annotations import Annotations
 from gcvideo.data.decode import DecodeError
 from gcvideo.data.manifest import Manifest, check_place, read_manifest, write_manifest
+from gcvideo.data.pools import process_pool
 from gcvideo.data.probe import probe_video
 from gcvideo.errors import InputError
 from gcvideo.records import VideoRecord
@@ -67,7 +66,7 @@ def cached_manifest_path(root: Path) -> Path:
     absolute = os.path.abspath(root)
     cache = Path(os.environ.get("GCVIDEO_CACHE") or Path.home() / ".cache" / "gcvideo")
     digest = hashlib.sha256(absolute.encode()).hexdigest()[:12]
-    return cache / "manifests" / f"{Path(absolute).name}-{digest}.csv"
+    return cache / "manifests" / f"{Path(absolute).name[:50]}-{digest}.csv"
 
 
 def _known_records(path: Path) -> dict[str, VideoRecord]:
@@ -88,7 +87,7 @@ def _probe_all(entries: list[_Entry], num_workers: int) -> Iterator[VideoRecord 
     if workers <= 1:
         yield from map(_probe_one, entries)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with process_pool(workers) as pool:
         yield from pool.map(_probe_one, entries, chunksize=4)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from gcvideo.errors import InputError
 from gcvideo.records import VideoRecord
 
 _COLUMNS = [field.name for field in fields(VideoRecord)]
+_BAD_COLUMNS = ["path", "reason"]
 _NUMBERS: dict[str, type] = {name: int for name in ("num_frames", "width", "height", "num_bytes", "modified_ns")}
 _NUMBERS["fps"] = float
 
@@ -53,10 +54,22 @@ def read_manifest(path: Path) -> Manifest:
     if not path.is_file():
         raise InputError(f"{path}: no such manifest; make it with: gcvideo index FOLDER --out {path}")
     classes = read_classes(_beside(path, ".classes.txt"))
-    records = [_record(row, path, line, classes) for line, row in _rows(path)]
+    records = [_record(row, path, line, classes) for line, row in _rows(path, _COLUMNS)]
     bad_path = _beside(path, ".bad.csv")
-    bad = tuple((row["path"], row["reason"]) for _, row in _rows(bad_path)) if bad_path.is_file() else ()
-    return Manifest(classes, tuple(records), bad)
+    bad_rows = _rows(bad_path, _BAD_COLUMNS) if bad_path.is_file() else ()
+    return Manifest(classes, tuple(records), tuple((row["path"], row["reason"]) for _, row in bad_rows))
+
+
+def check_overwrites_a_manifest(path: Path) -> None:
+    """Refuses to write a manifest where something else lies.
+
+    Raises:
+        InputError: if the path is a folder, or a file that is no manifest.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name the file of the list, such as {path / 'manifest.csv'}", exit_code=2)
+    if path.exists() and next(iter(_lines(path)), "").strip().split(",")[: len(_COLUMNS)] != _COLUMNS:
+        raise InputError(f"{path} is there already and is not a manifest; name another file with --out", exit_code=2)
 
 
 def check_place(path: Path) -> None:
@@ -80,7 +93,7 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     """Writes the three files; each appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _write_lines(_beside(path, ".classes.txt"), manifest.classes)
-    _write_csv(_beside(path, ".bad.csv"), ["path", "reason"], ({"path": p, "reason": r} for p, r in manifest.bad))
+    _write_csv(_beside(path, ".bad.csv"), _BAD_COLUMNS, ({"path": p, "reason": r} for p, r in manifest.bad))
     rows = (
         asdict(record) | {"path": _stored_path(record.path, path), "label": manifest.classes[record.label]}
         for record in manifest.records
@@ -96,7 +109,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such class list; expected a text file with one class name a line")
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line.strip() for line in _lines(path)]
     names = tuple(line for line in lines if line and not line.startswith("#"))
     if not names:
         raise InputError(f"{path}: no class name in it; expected one a line")
@@ -117,7 +130,10 @@ def _record(row: dict[str, str], path: Path, line: int, classes: tuple[str, ...]
             raise InputError(f"{path}, line {line}: {name} is {row[name]!r}, expected one of {', '.join(choices)}")
     values: dict[str, Any] = {name: _number(row, name, path, line) for name in _NUMBERS}
     values |= {name: row[name] for name in ("split", "codec", "reader")}
-    return VideoRecord(path=str(path.parent / row["path"]), label=classes.index(row["label"]), **values)
+    try:
+        return VideoRecord(path=str(path.parent / row["path"]), label=classes.index(row["label"]), **values)
+    except ValueError as error:
+        raise InputError(f"{path}, line {line}: {error}") from error
 
 
 def _number(row: dict[str, str], name: str, path: Path, line: int) -> int | float:
@@ -128,11 +144,22 @@ def _number(row: dict[str, str], name: str, path: Path, line: int) -> int | floa
     return value
 
 
-def _rows(path: Path) -> Iterable[tuple[int, dict[str, str]]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        for row in reader:
-            yield reader.line_num, row
+def _rows(path: Path, columns: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    reader = csv.DictReader(_lines(path))
+    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+    if missing:
+        raise InputError(f"{path}: no column {missing[0]}; make the manifest again with: gcvideo index")
+    for row in reader:
+        yield reader.line_num, row
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines with their ends, as ``csv`` wants them."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            yield from file
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file in UTF-8; make it again with: gcvideo index") from error
 
 
 def _stored_path(video: str, manifest: Path) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from gcvideo.data.encode import write_video
 from gcvideo.data.motion import CLASSES, Difficulty, render_motion
+from gcvideo.data.pools import process_pool
 
 _SPLITS = ("train", "test")
 
@@ -47,7 +46,7 @@ def write_motion_set(
     for split in _SPLITS:
         for name in CLASSES:
             (root / split / name).mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
+    with process_pool(num_workers) as pool:
         for _ in pool.map(_write_one, *zip(*jobs, strict=True), chunksize=8):
             on_video()
 

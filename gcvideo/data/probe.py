@@ -16,6 +16,7 @@ from gcvideo.data.decode import (
     decord_length,
     first_video_stream,
     forward,
+    open_video,
     read_frames,
     to_rgb,
 )
@@ -59,8 +60,8 @@ def probe_video(path: Path) -> Probe:
         DecodeError: if the file has no decodable video frame; the message says why.
     """
     try:
+        codec, header_fps = _header(path)  # first, as it refuses what decord would follow
         seen = _decode_all(path, _spread(path))
-        codec, header_fps = _header(path)
     except av.FFmpegError as error:
         raise DecodeError(f"cannot be decoded: {error.strerror}") from error
     if seen.last is None:
@@ -123,6 +124,6 @@ def _fps(times: list[float]) -> float:
 
 
 def _header(path: Path) -> tuple[str, float]:
-    with av.open(str(path)) as container:
+    with open_video(path) as container:
         stream = first_video_stream(container)
         return stream.codec_context.codec.canonical_name, float(stream.average_rate or 0)

@@ -41,7 +41,7 @@ class VideoScores:
         """The scores of all processes together; the same on each of them.
 
         Raises:
-            InputError: if not one video could be read.
+            InputError: if not one video could be read, or the network's scores are no numbers.
         """
         rows, failures = _gathered(self._rows), _gathered(self._failures)
         if not rows:
@@ -49,6 +49,7 @@ class VideoScores:
         keys = sorted(rows)
         clip_labels = torch.tensor([rows[key][0] for key in keys])
         logits = torch.stack([rows[key][1] for key in keys])
+        _check_finite(logits)
         videos, video_of_clip = torch.unique(torch.tensor([video for video, _ in keys]), return_inverse=True)
         probabilities = logits.softmax(dim=1)
         labels = torch.empty(len(videos), dtype=torch.long).scatter_(0, video_of_clip, clip_labels)
@@ -60,6 +61,16 @@ class VideoScores:
             clip_probabilities=probabilities,
             loss=float(cross_entropy(logits, clip_labels)),
             failures=tuple(failures[video] for video in sorted(failures)),
+        )
+
+
+def _check_finite(logits: Tensor) -> None:
+    """The largest of scores that are not numbers would be the first class, and counted as an answer."""
+    broken = int((~logits.isfinite()).any(dim=1).sum())
+    if broken:
+        raise InputError(
+            f"the network's scores are not finite numbers for {broken} of {len(logits)} clips: its weights have "
+            "diverged; train with a lower --model.optimizer.init_args.lr, or take an earlier checkpoint"
         )
 
 

@@ -41,8 +41,9 @@ def draw_confusion(counts: NDArray[Any], classes: Sequence[str], path: Path, *, 
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the class")
     axes.set(title=title, xlabel="predicted", ylabel="true")
     if num_classes <= _WRITTEN_CLASSES:
-        axes.set_xticks(range(num_classes), labels=classes, rotation=45, ha="right")
-        axes.set_yticks(range(num_classes), labels=classes)
+        names = [name.replace("$", r"\$") for name in classes]  # no formula
+        axes.set_xticks(range(num_classes), labels=names, rotation=45, ha="right")
+        axes.set_yticks(range(num_classes), labels=names)
         for row, column in zip(*counts.nonzero(), strict=True):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(int(counts[row, column])), ha="center", va="center", color=colour)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import time
 from pathlib import Path
@@ -19,10 +20,8 @@ from gcvideo.tracking.wandb_run import start_wandb
 
 
 def new_run_folder(name: str) -> Path:
-    """``runs/NAME-TIME`` in the working folder; a number follows where two runs start in the same second."""
-    stem = Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    candidates = [stem, *(stem.with_name(f"{stem.name}-{number}") for number in range(2, 1000))]
-    return next(path for path in candidates if not path.exists())
+    """``runs/NAME-TIME`` in the working folder."""
+    return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 class RunTracker(Callback):
@@ -30,6 +29,8 @@ class RunTracker(Callback):
 
     Args:
         folder: the run folder; on several processes the first one's counts.
+        is_new: whether the folder must be this run's alone: where another run began in the same second, a number
+            follows its name.
         name: of the run.
         job_type: fit, validate or test.
         config: the full resolved configuration.
@@ -41,13 +42,14 @@ class RunTracker(Callback):
         self,
         folder: Path,
         *,
+        is_new: bool,
         name: str,
         job_type: str,
         config: dict[str, Any],
         use_wandb: bool,
         ckpt_path: str | None = None,
     ) -> None:
-        self.folder, self.name, self.job_type = folder, name, job_type
+        self.folder, self.is_new, self.name, self.job_type = folder, is_new, name, job_type
         self.config, self.use_wandb, self.ckpt_path = config, use_wandb, ckpt_path
         self.wandb: WandbLogger | None = None
         self._wandb_run_id: str | None = None
@@ -59,6 +61,8 @@ class RunTracker(Callback):
         if self._is_set_up:
             return
         self._is_set_up = True
+        if trainer.is_global_zero:
+            self.folder = make_folder(self.folder, is_new=self.is_new)
         self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
         for checkpoint in checkpoints_without_folder(trainer):
             checkpoint.dirpath = str(self.folder.resolve())
@@ -73,7 +77,6 @@ class RunTracker(Callback):
         return {"wandb_run_id": self._wandb_run_id}
 
     def _open_folder(self) -> None:
-        make_folder(self.folder)
         self._wandb_run_id, step = _state_in(self.ckpt_path)
         self._at_step = None if self.job_type == "fit" else step
         if self.job_type == "fit":
@@ -94,20 +97,35 @@ class RunTracker(Callback):
         trainer.loggers = [*trainer.loggers, self.wandb]
 
 
-def make_folder(folder: Path) -> None:
-    """Makes a folder that can be written into.
+def make_folder(folder: Path, *, is_new: bool) -> Path:
+    """Makes a folder that can be written into; gives the one that was made.
 
     Raises:
         InputError: if it cannot be made, or nothing can be written there.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder = _make_new(folder) if is_new else folder
+        folder.mkdir(exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise InputError(
             f"run folder {folder} cannot be used: {error.strerror}; name another one with --run_dir=DIR"
         ) from error
+    return folder
+
+
+def _make_new(folder: Path) -> Path:
+    """Making it is what reserves it."""
+    for number in itertools.count(2):
+        candidate = folder if number == 2 else folder.with_name(f"{folder.name}-{number - 1}")
+        try:
+            candidate.mkdir()
+        except FileExistsError:
+            continue
+        return candidate
+    raise AssertionError("there is always another number")
 
 
 def _state_in(ckpt_path: str | None) -> tuple[str | None, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import netrc
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def start_wandb(
         run = wandb.init(mode="offline", **options)  # type: ignore[arg-type]
     if run.offline:
         why = "no API key is configured, " if wanted == "offline" and not os.environ.get("WANDB_MODE") else ""
-        log.info(f"W&B: {why}recorded offline; upload later with: wandb sync {Path(run.dir).parent}")
+        log.info(f"W&B: {why}recorded offline; upload later with: wandb sync {shlex.quote(str(Path(run.dir).parent))}")
     elif run.url:
         log.info(f"W&B: {run.url}")
     return RunLogger(run, at_step)

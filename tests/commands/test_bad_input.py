@@ -75,7 +75,10 @@ def test_no_data_named(refused: Callable[..., str]) -> None:
         (["--trainer.max_epochs=abc"], "trainer.max_epochs is abc; expected int or null"),
         (["--model.backbone=SlowOny"], "model.backbone.*SlowOny"),
         (["--model.context.gc.position=after_5x5"], "position.*after_5x5"),
-        (["--config", "dem"], "config 'dem': no such file, and not a shipped config; did you mean 'demo'"),
+        (["--seed_everything=true"], "--seed_everything is True; expected a number from 0 to 4294967295"),
+        (["--seed_everything=-1"], "--seed_everything is -1; expected a number"),
+        (["--data.seed=3"], "the data have no seed of their own: name it with --seed_everything"),
+        (["--config", "dem"], "config 'dem': no such file, and not a shipped config; did you mean demo"),
     ],
 )
 def test_wrong_call(refused: Callable[..., str], videos: Path, options: list[str], message: str) -> None:
@@ -114,9 +117,11 @@ def test_wrong_key_in_a_yaml(
             ["--data.batch_size=99"],
             "14 training videos do not fill one batch of 99.*lower --data.batch_size to at most 14",
         ),
+        (["--data.crop_px=16"], "data.crop_px is 16; expected at least 32"),
+        (["--data.root="], "no videos named: give the folder with --data.root=FOLDER"),
         (["--data.holdout=2"], "data.holdout is 2.0; expected a share"),
         (["--data.group=("], "data.group is '\\(', not a regular expression"),
-        (["--data.short_side_px=8"], "data.crop_px 32 is larger than data.short_side_px 8"),
+        (["--data.short_side_px=8"], "data.crop_px 32 is larger than data.short_side_px 8; lower it"),
         (["--trainer.accelerator=gpu"], "[Nn]o supported gpu|CUDA|GPU"),
     ],
 )
@@ -137,7 +142,7 @@ def test_folder_without_anything_to_choose_the_best_on(
     ("make", "message"),
     [
         (lambda path: None, "no such file; a run leaves last.ckpt and best.ckpt"),
-        (lambda path: path.write_bytes(b""), "cannot be read.*name another one"),
+        (lambda path: path.write_bytes(b""), "is empty; name another one"),
         (lambda path: path.write_bytes(b"PK\x03\x04 cut short"), "cannot be read.*name another one"),
         (lambda path: torch.save({"weights": torch.zeros(1)}, path), "not one of a gcvideo run"),
         (lambda path: torch.save([1, 2], path), "not one of a gcvideo run"),
@@ -161,7 +166,8 @@ def test_checkpoint_that_runs_code_is_refused_and_does_not(
             return (Path.touch, (tmp_path / "harm",))
 
     torch.save({"state_dict": Evil(), "global_step": 1}, tmp_path / "x.ckpt")
-    assert "cannot be read" in refused("test", *_fit(videos)[1:], "--ckpt_path", str(tmp_path / "x.ckpt"), code=1)
+    line = refused("test", *_fit(videos)[1:], "--ckpt_path", str(tmp_path / "x.ckpt"), code=1)
+    assert "holds more than weights and plain values, which is not loaded as it could run code" in line
     assert not (tmp_path / "harm").exists()
 
 
@@ -175,6 +181,57 @@ def test_checkpoint_of_another_network(
     error = capsys.readouterr().err.strip().splitlines()
     assert len(error) == 1
     assert "does not fit this network" in error[0]
+
+
+def test_checkpoint_of_other_classes_is_told_by_their_names(
+    fit: Callable[..., Path], make_folder: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fit("here", "--trainer.max_epochs=1")
+    root = make_folder({"val/jump": 2, "val/run": 2, "val/swim": 2}, name="three")
+    options = ["--config", str(folder / "config.yaml"), "--data.root", str(root), "--trainer.logger=false"]
+    capsys.readouterr()
+    assert run(["validate", *options, "--data.holdout=0", "--ckpt_path", str(folder / "best.ckpt")]) == 1
+    assert "label 2 is 'none' there and 'swim' here" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_single_class(refused: Callable[..., str], make_folder: Callable[..., Path]) -> None:
+    line = refused(*_fit(make_folder({"train/jump": 8}, name="one")), code=1)
+    assert "only one class, 'jump': there is nothing to tell apart" in line
+
+
+def test_training_that_diverged_gives_no_accuracy(fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    fit("here", "--model.optimizer.init_args.lr=1e30", "--trainer.max_epochs=3", code=1)
+    out, err = capsys.readouterr()
+    assert "its weights have diverged; train with a lower --model.optimizer.init_args.lr" in err
+    assert "video level" not in out
+
+
+def test_class_that_cannot_be_learned_is_named(
+    fit: Callable[..., Path], make_folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    root = make_folder({"train/jump": 8, "train/run": 8, "train/walk": 1, "val/run": 2, "val/swim": 2}, name="uneven")
+    fit("here", "--data.root", str(root), "--trainer.max_epochs=1")
+    assert "no video to train on, so it will not be learned: class swim" in caplog.text
+    assert "no video to choose the best checkpoint by: class walk" in caplog.text
+
+
+def test_no_validation_at_all_is_said(fit: Callable[..., Path], caplog: pytest.LogCaptureFixture) -> None:
+    fit("here", "--trainer.max_epochs=1", "--trainer.limit_val_batches=0")
+    assert "no validation was run, so there is no best checkpoint and no final figure" in caplog.text
+
+
+def test_record_of_a_run_without_checkpoint_is_kept(refused: Callable[..., str], videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "metrics.jsonl").write_text('{"step": 0}\n')
+    line = refused(*_fit(videos), "--run_dir", "here", code=1)
+    assert "holds the record of a run that left no checkpoint: delete it, or name another --run_dir" in line
+
+
+@pytest.mark.parametrize("out", [".", "script.py"])
+def test_index_writes_over_manifests_only(refused: Callable[..., str], videos: Path, tmp_path: Path, out: str) -> None:
+    (tmp_path / "script.py").write_text("print(1)\n")
+    assert "name" in refused("index", str(videos), "--out", out, code=2)
+    assert (tmp_path / "script.py").read_text() == "print(1)\n"
 
 
 def test_no_checkpoint_named(refused: Callable[..., str], videos: Path) -> None:

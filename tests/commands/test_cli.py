@@ -30,13 +30,13 @@ def test_light_commands_import_nothing_heavy(option: str) -> None:
 def test_help_lists_every_command_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert command_names() == ["demo", "doctor", "fit", "index", "test", "validate"]
+    assert command_names() == ["count", "demo", "doctor", "fit", "index", "models", "test", "validate"]
     for name in command_names():
         (line,) = [line for line in lines if line.startswith(f"  {name} ")]
         assert len(line.split()) > 4
 
 
-@pytest.mark.parametrize("name", ["demo", "doctor", "fit", "index", "test", "validate"])
+@pytest.mark.parametrize("name", ["count", "demo", "doctor", "fit", "index", "models", "test", "validate"])
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         run([name, "--help"])
@@ -62,6 +62,28 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Traceback" not in capsys.readouterr().err
     assert run(["index", "/nowhere/at/all", "--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_error_that_nothing_explains_is_two_lines_and_keeps_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(arguments: list[str]) -> int:
+        raise ZeroDivisionError("a\x1b[31m nought\nsecond line")
+
+    monkeypatch.setattr("gcvideo.commands.doctor.main", broken)
+    assert run(["doctor"]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "gcvideo: error: ZeroDivisionError: a\\x1b[31m nought"
+    kept = Path(second.removeprefix("  gcvideo does not know this one; its traceback is in "))
+    assert "in broken" in kept.read_text()
+    kept.unlink()
+
+
+def test_reader_that_has_seen_enough_is_no_error() -> None:
+    ask = f"set -o pipefail; {sys.executable} -m gcvideo models show demo | head -n 1"
+    shown = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=False)
+    assert shown.stdout.startswith("demo: 764,517 parameters")
+    assert shown.stderr == ""
 
 
 @pytest.mark.parametrize(("shell", "mark"), [("bash", "COMPREPLY"), ("zsh", "#compdef gcvideo")])

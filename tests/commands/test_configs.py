@@ -15,9 +15,12 @@ from gcvideo.models.counting import count
 from gcvideo.tracking.metrics_log import read_metrics
 
 every_config = pytest.mark.parametrize("name", config_names())
+every_config_in_time = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.sampled if "/" in name else ()) for name in config_names()]
+)
 
 
-@every_config
+@every_config_in_time
 def test_config_runs_two_steps_through_the_real_command(name: str, videos: Path, tmp_path: Path) -> None:
     """Reduced in size only: width 8, crop 64, two videos a batch."""
     small = ["--model.backbone.width=8", "--data.crop_px=64", "--data.batch_size=2", "--data.num_workers=0"]
@@ -55,7 +58,7 @@ def test_config_says_what_it_is_and_is_complete(name: str) -> None:
         assert set(part) == {"class_path", "init_args"}
 
 
-@every_config
+@every_config_in_time
 def test_print_config_gives_a_config_that_runs_the_same(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         run(["fit", "--config", name, "--print_config"])

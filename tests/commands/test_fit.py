@@ -212,6 +212,17 @@ def test_continued_run_remembers_its_best_wherever_the_folder_is_named_from(fit:
     assert best <= expected
 
 
+def test_fit_starts_from_the_weights_of_another_run(
+    fit: Fit, make_folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    source = fit("source", "--trainer.max_epochs=1") / "best.ckpt"
+    other = make_folder({"train/a": 6, "train/b": 6, "train/c": 6}, name="other")
+    folder = fit("tuned", "--data.root", str(other), f"--model.pretrained={source}", "--model.optimizer.lr=0")
+    name = "network.blocks.1.res_blocks.0.branch2.conv_b.weight"
+    assert torch.equal(_weights(folder)[name], torch.load(source, weights_only=True)["state_dict"][name])
+    assert "the classifier of 3 classes is new (the weights had 2 classes)" in caplog.text
+
+
 def test_continued_run_keeps_its_wandb_run(fit: Fit) -> None:
     folder = fit("here", "--trainer.max_epochs=1", wandb=True)
     first = torch.load(folder / "last.ckpt", weights_only=True)["callbacks"]["RunTracker"]["wandb_run_id"]

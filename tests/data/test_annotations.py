@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,58 @@ def test_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
 def test_class_outside_the_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'run' is not in the class list"):
         read_class_folders(_touch(tmp_path, "run/a.mp4"), ("walk",))
+
+
+@pytest.mark.parametrize("names", [("Train", "VAL"), ("training", "validation"), ("train", "Valid")])
+def test_usual_names_of_splits_are_known_in_any_case(tmp_path: Path, names: tuple[str, str]) -> None:
+    found = read_class_folders(_touch(tmp_path, f"{names[0]}/run/a.mp4", f"{names[1]}/run/b.mp4"))
+    assert found.classes == ("run",)
+    assert [split for _, _, split in found.entries] == ["train", "val"]
+
+
+def test_class_that_is_called_like_a_split_stays_a_class(tmp_path: Path) -> None:
+    assert read_class_folders(_touch(tmp_path, "Training/a.mp4", "resting/b.mp4")).classes == ("Training", "resting")
+
+
+def test_two_folders_of_one_split_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="val and validation are both the val split; keep one"):
+        read_class_folders(_touch(tmp_path, "val/run/a.mp4", "validation/run/b.mp4"))
+
+
+def test_hidden_files_and_folders_are_no_data(tmp_path: Path) -> None:
+    files = ["train/run/a.mp4", "train/run/.trash/b.mp4", "train/run/._a.mp4", "train/.cache/c.mp4"]
+    found = read_class_folders(_touch(tmp_path, *files))
+    assert [path.name for path, _, _ in found.entries] == ["a.mp4"]
+
+
+def test_whatever_is_passed_over_has_a_line(tmp_path: Path) -> None:
+    root = _touch(tmp_path / "data", "loose.mp4", "train/loose.mp4", "train/run/a.mp4", "train/run/notes.txt")
+    _touch(tmp_path / "elsewhere", "b.mp4")
+    (root / "train/run/gone.mp4").symlink_to("nothing")
+    (root / "train/run/more").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(root / "train/run/pipe.mp4")
+    found = read_class_folders(root)
+    assert [path.name for path, _, _ in found.entries] == ["a.mp4"]
+    assert set(found.notes) == {
+        f"{root}: passed over 1 .txt files",
+        f"{root}: passed over 2 links to nothing, pipes and devices",
+        f"{root}: passed over 1 links to folders inside a class folder",
+        f"{root}: passed over 1 videos outside the class folders",
+        f"{root}/train: passed over 1 videos outside the class folders",
+    }
+
+
+@pytest.mark.parametrize("name", ["#win", " run", "run ", "ru\nn", os.fsdecode(b"caf\xe9")])
+def test_class_names_that_cannot_stand_on_a_line_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"cannot be a class name .*; rename the folder"):
+        read_class_folders(_touch(tmp_path, f"{name}/a.mp4"))
+
+
+def test_class_names_of_any_script_are_welcome(tmp_path: Path) -> None:
+    names = ["跳", "می\u200cرود", 'a, "b"', "-x", "[red]", "$x_{$"]
+    assert set(read_class_folders(_touch(tmp_path, *(f"{name}/a.mp4" for name in names))).classes) == set(names)
+
+
+def test_file_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="this file name is not UTF-8; rename it"):
+        read_class_folders(_touch(tmp_path, f"run/{os.fsdecode(b'caf' + bytes([0xE9]))}.mp4"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -90,3 +91,16 @@ def test_rotated_phone_video_is_upright(shared_data: Path) -> None:
     with av.open(str(path)) as container:
         assert container.streams.video[0].width == 256
     assert read_frames(path, np.array([0]), "pyav").shape == (1, 256, 144, 3)
+
+
+def test_pipe_in_place_of_a_video_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.mp4")
+    with pytest.raises(DecodeError, match=r"a.mp4: no such file, or not a regular one"):
+        read_frames(tmp_path / "a.mp4", np.array([0]), "pyav")
+
+
+def test_playlist_that_names_other_files_is_not_followed(numbered_video: Path, tmp_path: Path) -> None:
+    playlist = tmp_path / "list.ts"
+    playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{numbered_video}\n#EXT-X-ENDLIST\n")
+    with pytest.raises(DecodeError):
+        probe_video(playlist)

@@ -44,7 +44,7 @@ def test_without_a_pattern_each_file_stands_for_itself() -> None:
 
 
 def test_single_group_cannot_be_split() -> None:
-    with pytest.raises(InputError, match=r"no class has two groups.*--data.group=null"):
+    with pytest.raises(InputError, match=r"no class has two groups.*--data.holdout=0.*--data.group=null"):
         hold_out(_records(1, 8), fraction=0.2, group=r"_g(\d+)_")
 
 
@@ -53,3 +53,16 @@ def test_bad_pattern_and_fraction_are_refused() -> None:
         check_holdout(0.2, "(")
     with pytest.raises(InputError, match=r"data.holdout is 1.2; expected a share"):
         check_holdout(1.2, None)
+
+
+def test_alternatives_in_a_pattern_group_by_the_one_that_matched() -> None:
+    records = _records(4, 3, classes=1)
+    kept, held = hold_out(records, fraction=0.5, group=r"_g(00|01)_|_g(\d+)_")
+    groups = [{record.path.split("_g")[1][:2] for record in side} for side in (kept, held)]
+    assert groups[0] | groups[1] == {"00", "01", "02", "03"}
+    assert (len(groups[0]), len(groups[1]), groups[0] & groups[1]) == (2, 2, set())
+
+
+def test_without_training_videos_it_says_what_is_missing() -> None:
+    with pytest.raises(InputError, match="no training videos to hold some out of; put a folder per class into train/"):
+        hold_out([], fraction=0.2, group=None)

@@ -56,3 +56,12 @@ def test_folder_of_bad_files_is_refused_with_the_first_reason(tmp_path: Path) ->
     (tmp_path / "run" / "a.mp4").write_text("<html>")
     with pytest.raises(InputError, match=r"none of the 1 videos can be decoded; the first: .*a.mp4: cannot"):
         _index(tmp_path, tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".classes.txt", ".bad.csv"])
+def test_damaged_manifest_is_made_again(make_folder: Callable[..., Path], tmp_path: Path, ending: str) -> None:
+    annotations = read_class_folders(make_folder({"run": 1, "jump": 1}))
+    whole = index_videos(annotations, tmp_path / "m.csv", num_workers=1)
+    (tmp_path / f"m{ending}").write_bytes(b"\xff\xfe damaged")
+    assert index_videos(annotations, tmp_path / "m.csv", num_workers=1) == whole
+    assert read_manifest(tmp_path / "m.csv") == whole

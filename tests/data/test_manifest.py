@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from gcvideo.data.manifest import Manifest, read_classes, read_manifest, write_manifest
+from gcvideo.data.manifest import (
+    Manifest,
+    check_overwrites_a_manifest,
+    read_classes,
+    read_manifest,
+    write_manifest,
+)
 from gcvideo.errors import InputError
 from gcvideo.records import VideoRecord
 
@@ -68,3 +74,31 @@ def test_class_list_skips_comments_and_refuses_doubles(tmp_path: Path) -> None:
     path.write_text("# nothing\n")
     with pytest.raises(InputError, match="no class name in it"):
         read_classes(path)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".classes.txt", ".bad.csv"])
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a,b\n1,2\n"])
+def test_damaged_file_is_named(tmp_path: Path, ending: str, content: bytes) -> None:
+    _write(tmp_path)
+    (tmp_path / f"m{ending}").write_bytes(content)
+    with pytest.raises(InputError, match=rf"m(\{ending}|.csv)"):
+        read_manifest(tmp_path / "m.csv")
+
+
+def test_numbers_that_no_video_has_are_named_by_line(tmp_path: Path) -> None:
+    _write(tmp_path)
+    path = tmp_path / "m.csv"
+    path.write_text(path.read_text().replace(",40,", ",-3,", 1))
+    with pytest.raises(InputError, match=r"m.csv, line 2: .*-3"):
+        read_manifest(path)
+
+
+def test_only_a_manifest_is_written_over(tmp_path: Path) -> None:
+    _write(tmp_path)
+    check_overwrites_a_manifest(tmp_path / "m.csv")
+    check_overwrites_a_manifest(tmp_path / "new.csv")
+    (tmp_path / "script.py").write_text("print(1)\n")
+    with pytest.raises(InputError, match=r"script.py is there already and is not a manifest; name another file"):
+        check_overwrites_a_manifest(tmp_path / "script.py")
+    with pytest.raises(InputError, match=r"is a folder; name the file of the list"):
+        check_overwrites_a_manifest(tmp_path)

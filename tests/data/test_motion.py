@@ -49,9 +49,9 @@ def test_lengths_sizes_and_frame_rates_differ() -> None:
 
 
 def _single_frame_statistics(motion: str) -> np.ndarray:
-    """Position in the frame (0-1), size and colour of the object in one frame of each of 200 videos."""
+    """Position in the frame (0-1), size and colour of the object in one frame of each of 100 videos."""
     rows = []
-    for seed in range(200):
+    for seed in range(100):
         clip = render_motion(motion, np.random.default_rng([seed, CLASSES.index(motion)]))
         box = clip.boxes[seed % len(clip.boxes)]
         height, width = clip.frames.shape[1:3]
@@ -65,12 +65,12 @@ def _single_frame_statistics(motion: str) -> np.ndarray:
 def test_single_frames_have_the_same_statistics_in_every_class() -> None:
     """Two-sample Kolmogorov-Smirnov distance below the 0.1 % critical value, for each class against the first."""
     first = _single_frame_statistics(CLASSES[0])
-    critical = 1.95 * np.sqrt(2 / 200)
+    critical = 1.95 * np.sqrt(2 / 100)
     for motion in CLASSES[1:]:
         other = _single_frame_statistics(motion)
         for column in range(first.shape[1]):
             both = np.sort(np.concatenate([first[:, column], other[:, column]]))
-            shares = [np.searchsorted(np.sort(x[:, column]), both, side="right") / 200 for x in (first, other)]
+            shares = [np.searchsorted(np.sort(x[:, column]), both, side="right") / 100 for x in (first, other)]
             assert np.abs(shares[0] - shares[1]).max() < critical, (motion, column)
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gcvideo.errors import InputError
 from gcvideo.evaluation.metrics import accuracies, confusion
 from gcvideo.evaluation.scores import VideoScores
 from gcvideo.records import Batch, Evaluation, Sample
@@ -92,3 +93,12 @@ def test_top5_counts_the_five_best() -> None:
 
 def test_confusion_has_the_true_class_in_the_row() -> None:
     assert confusion(_evaluation()).tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_scores_that_are_no_numbers_are_never_an_answer(value: float) -> None:
+    scores, logits = VideoScores(), _logits(2, 2)
+    logits[1, 2] = value
+    scores.update(_batch([0, 1], [0, 1]), logits)
+    with pytest.raises(InputError, match="not finite numbers for 1 of 4 clips: its weights have diverged"):
+        scores.compute()

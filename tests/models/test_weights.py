@@ -125,9 +125,7 @@ def test_file_that_is_no_file_of_weights_is_refused(content: bytes, tmp_path: Pa
 
 
 def test_unknown_source_lists_what_there_is() -> None:
-    with pytest.raises(
-        InputError, match=r"no such file, and no weights of torchvision \(IMAGENET1K_V1, IMAGENET1K_V2\)"
-    ):
+    with pytest.raises(InputError, match="no such file, and not one of IMAGENET1K_V1, IMAGENET1K_V2, pytorchvideo"):
         load_pretrained(Network(SlowOnly(width=8), 5), "IMAGENET")
 
 

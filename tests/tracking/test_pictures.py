@@ -31,3 +31,8 @@ def test_confusion_of_many_classes_fits(tmp_path: Path) -> None:
         height, width, _ = _pixels(tmp_path / "c.png").shape
         assert 300 < width < 1500
         assert 300 < height < 1500
+
+
+def test_class_names_are_no_formulas(tmp_path: Path) -> None:
+    draw_confusion(np.eye(2), ["$x_{$", "a $b$"], tmp_path / "c.png", title="val")
+    assert (tmp_path / "c.png").is_file()

@@ -1,0 +1,88 @@
+"""What is refused, and what is said, before a network sees the first clip."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from gcvideo.errors import InputError
+from gcvideo.records import VideoRecord
+
+if TYPE_CHECKING:
+    from lightning import Trainer
+
+    from gcvideo.data.datamodule import VideoDataModule
+
+SMALLEST_CROP_PX = 32  # below 17 px, bfloat16 convolutions of torch 2.15 on a processor corrupt memory
+
+
+def check_sizes(data: VideoDataModule) -> None:
+    """Refuses numbers that cannot work, before any video is opened.
+
+    Raises:
+        InputError: naming the option and its value.
+    """
+    for name in ("num_frames", "frame_stride", "batch_size", "num_test_clips"):
+        if getattr(data, name) < 1:
+            raise InputError(f"data.{name} is {getattr(data, name)}; expected at least 1")
+    if data.num_workers < 0:
+        raise InputError(f"data.num_workers is {data.num_workers}; expected 0 or more")
+    if data.num_test_crops not in (1, 3):
+        raise InputError(f"data.num_test_crops is {data.num_test_crops}; expected 1 or 3")
+    for name in ("crop_px", "test_crop_px"):
+        crop = getattr(data, name)
+        if crop < SMALLEST_CROP_PX:
+            raise InputError(f"data.{name} is {crop}; expected at least {SMALLEST_CROP_PX}: it is halved five times")
+        if crop > data.short_side_px:
+            raise InputError(f"data.{name} {crop} is larger than data.short_side_px {data.short_side_px}; lower it")
+
+
+def check_training(
+    classes: tuple[str, ...], records: list[VideoRecord], batch_size: int, trainer: Trainer | None
+) -> None:
+    """Refuses videos that no training is possible with.
+
+    Raises:
+        InputError: if there is a single class, or the videos do not fill a batch.
+    """
+    if len(classes) < 2:
+        raise InputError(f"only one class, {classes[0]!r}: there is nothing to tell apart; add another one")
+    videos, devices = len(records), trainer.world_size if trainer else 1
+    if videos < batch_size * devices:
+        raise InputError(
+            f"{videos} training videos do not fill one batch of {batch_size} on {devices} device(s); "
+            f"lower --data.batch_size to at most {videos // devices}"
+        )
+
+
+def absent_classes(classes: tuple[str, ...], train: list[VideoRecord], chooses: list[VideoRecord]) -> list[str]:
+    """A line for the classes that cannot be learned, and one for those that the choice of the best passes over."""
+    learned = {classes[record.label] for record in train}
+    chosen = {classes[record.label] for record in chooses}
+    lines = {
+        "no video to train on, so it will not be learned": set(classes) - learned,
+        "no video to choose the best checkpoint by": learned - chosen,
+    }
+    return [f"{line}: {_some(sorted(names))}" for line, names in lines.items() if names]
+
+
+def check_same_classes(learned: tuple[str, ...], classes: tuple[str, ...]) -> None:
+    """Refuses a checkpoint whose labels mean something else.
+
+    Raises:
+        InputError: naming the first class that differs.
+    """
+    if learned == classes:
+        return
+    pairs = zip_longest(learned, classes, fillvalue="none")
+    label, (theirs, ours) = next((k, pair) for k, pair in enumerate(pairs) if pair[0] != pair[1])
+    raise InputError(
+        f"the checkpoint learned {len(learned)} classes and the data has {len(classes)}: label {label} is {theirs!r} "
+        f"there and {ours!r} here; take the same classes in the same order (--data.classes=FILE)"
+    )
+
+
+def _some(names: list[str], at_most: int = 5) -> str:
+    """``class a``, ``classes a, b and 3 more``."""
+    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    return f"{'class' if len(names) == 1 else 'classes'} {', '.join(names[:at_most])}{more}"
