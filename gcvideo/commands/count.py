@@ -81,6 +81,7 @@ def _counted(model: Model, clip: Clip, batch_size: int) -> dict[str, Any]:
         "params": counted.params,
         "trainable": counted.trainable,
         "macs": counted.macs,
+        "macs_executed": counted.executed,
         "macs_convention": MACS,
         "stages": [dataclasses.asdict(stage) for stage in counted.stages],
         "blocks": [dataclasses.asdict(block) for block in counted.blocks],
@@ -114,10 +115,18 @@ def _text(result: dict[str, Any]) -> str:
     if result["trainable"] != result["params"]:
         parts.append(f"trained: {result['trainable']:,} of the parameters")
     if result["blocks"]:
-        blocks = [[block["name"], *_numbers(block)] for block in result["blocks"]]
-        parts.append(table(["context block (counted in its stage)", "parameters", "G MACs"], blocks))
+        blocks = [
+            [b["name"], f"{b['params']:,}", *(f"{b[k] / 1e6:,.1f}" for k in ("macs", "executed"))]
+            for b in result["blocks"]
+        ]
+        header = ["context block (counted in its stage)", "parameters", "M MACs", "executed"]
+        parts.append(table(header, blocks))
     parts.append(f"MACs: {result['macs_convention']}\nMiB: {memory['convention']}, for a batch of {batch}")
     return "\n\n".join(parts)
+
+
+def _block(block: dict[str, Any]) -> list[str]:
+    return [block["name"], f"{block['params']:,}", *(f"{block[key] / 1e6:,.1f}" for key in ("macs", "executed"))]
 
 
 def _numbers(part: dict[str, Any]) -> list[str]:

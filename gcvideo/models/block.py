@@ -21,3 +21,5 @@ class Block(nn.Module):
     def _check_input(self, x: Tensor) -> None:
         if x.ndim != 5 or x.shape[1] != self.channels:
             raise ValueError(f"expected (N, {self.channels}, T, H, W), got {tuple(x.shape)}")
+        if 0 in x.shape[2:]:
+            raise ValueError(f"features of {tuple(x.shape)} have an axis without positions; T, H, W are at least 1")

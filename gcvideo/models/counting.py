@@ -17,7 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from gcvideo.models.network import Network
 from gcvideo.models.recompute import RecomputedStage
 
-MACS = "multiply-adds of convolutions, linear layers and matrix products, one clip; norms, pools and ReLU not counted"
+MACS = (
+    "multiply-adds of convolutions, linear layers and matrix products, one clip; norms, pools and ReLU not counted; "
+    "context blocks as in their papers"
+)
 ACTIVATIONS = "tensors kept for the backward pass, without parameters, gradients, optimizer and workspace"
 
 
@@ -36,13 +39,15 @@ class Part:
     Attributes:
         name: stem, res2 to res5, head; of a block the path of its slot.
         params: number of parameters.
-        macs: multiply-adds for one clip.
+        macs: multiply-adds for one clip, of a context block in the form its paper has.
+        executed: those of the form that runs here, which may be cheaper (or, on padded widths, dearer).
         shape: (C, T, H, W) of its output; (K,) of the head's.
     """
 
     name: str
     params: int
     macs: int
+    executed: int
     shape: tuple[int, ...]
 
 
@@ -54,6 +59,7 @@ class Count:
     params: int
     trainable: int
     macs: int
+    executed: int
     stages: list[Part]
     blocks: list[Part]
 
@@ -68,24 +74,26 @@ def count(network: Network, clip: Clip) -> Count:
     Raises:
         ValueError: if the clip is too small for the network.
     """
-    network.eval()
     shapes: dict[str, tuple[int, ...]] = {}
     stages = network.stages()
     watched = {path for paths in stages.values() for path in paths} | set(network.block_paths)
-    with FlopCounterMode(display=False) as counter, _shapes_noted(network, watched, shapes), torch.no_grad():
-        _run(network, torch.empty(1, 3, *clip, device="meta"))
-    flops = {path.partition(".")[2]: sum(ops.values()) for path, ops in counter.get_flop_counts().items()}
+    with _shapes_noted(network, watched, shapes):
+        executed = _macs(network, clip)
+        with _as_in_the_papers(network):
+            macs = _macs(network, clip)
 
     def part(name: str, paths: list[str]) -> Part:
         params = sum(p.numel() for path in paths for p in network.get_submodule(path).parameters())
-        return Part(name, params, sum(flops.get(path, 0) for path in paths) // 2, shapes[paths[-1]])
+        textbook, run = (sum(numbers.get(path, 0) for path in paths) for numbers in (macs, executed))
+        return Part(name, params, textbook, run, shapes[paths[-1]])
 
     parameters = list(network.parameters())
     return Count(
         clip,
         sum(p.numel() for p in parameters),
         sum(p.numel() for p in parameters if p.requires_grad),
-        counter.get_total_flops() // 2,
+        macs[""],
+        executed[""],
         [part(name, paths) for name, paths in stages.items()],
         [part(path, [path]) for path in network.block_paths],
     )
@@ -158,6 +166,26 @@ class _Keeper:
 
 def _storage(tensor: Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
+
+
+def _macs(network: Network, clip: Clip) -> dict[str, int]:
+    """Multiply-adds of one clip by the path of the module; the whole stands under the empty path."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        _run(network.eval(), torch.empty(1, 3, *clip, device="meta"))
+    flops = {path.partition(".")[2]: sum(ops.values()) // 2 for path, ops in counter.get_flop_counts().items()}
+    return flops | {"": counter.get_total_flops() // 2}
+
+
+@contextmanager
+def _as_in_the_papers(network: Network) -> Iterator[None]:
+    blocks = [block for block in map(network.get_submodule, network.block_paths) if hasattr(block, "reference")]
+    for block in blocks:
+        block.forward = block.reference  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for block in blocks:
+            del block.forward
 
 
 @contextmanager

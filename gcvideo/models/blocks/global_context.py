@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
 
-from gcvideo.models.block import Block
+from torch import Tensor
+
+from gcvideo.models.blocks.context_block import ContextBlock, Fusion, Pool, Transform
+from gcvideo.models.blocks.fusions import Add, Gate, Scale, ScaleAndAdd
+from gcvideo.models.blocks.pools import AttentionPool, AveragePool
+from gcvideo.models.blocks.transforms import Bottleneck, Branches
+
+PoolName = Literal["attention", "average", "att", "avg"]
+FusionName = Literal["add", "scale", "both"]
 
 
-class GlobalContext(Block):
-    """Adds one global context vector to every position of a clip.
+class GlobalContext(ContextBlock):
+    """Brings one global context vector to every position of a clip.
 
-    The context is a softmax-weighted sum of all S = T·H·W positions, squeezed to ``channels * ratio`` and back.
-    The last layer starts at zero, so a fresh block is the identity.
+    The context is a softmax-weighted sum (or the mean) of all S = T·H·W positions, squeezed to ``channels * ratio`` and
+    back with a layer norm between. With the fusion "add" a fresh block is the identity; with "scale" and "both" it is
+    only with the gate "identity": the official sigmoid halves the features at birth.
 
     Args:
         channels: C of the features.
         ratio: hidden channels as a share of C; GCNet takes 1/4 on Kinetics and 1/16 on images.
+        pool: attention (att) or average (avg).
+        fusion: add, scale, or both with a bottleneck each, the scale first.
+        gate: sigmoid, as published, or identity, which is twice that; only where there is a scale.
 
     Shape:
         input and output: (N, C, T, H, W), any floating dtype; the softmax is taken in float32.
 
     Raises:
-        ValueError: if ``ratio`` is not between 0 and 1, or leaves fewer than 2 hidden channels (the layer norm of a
-            single channel is always zero).
+        ValueError: if an option is none of these, ``ratio`` is not between 0 and 1, or it leaves fewer than 2 hidden
+            channels.
 
     Source:
         Cao et al., GCNet, https://arxiv.org/abs/1904.11492, GC block.
@@ -31,36 +44,33 @@ class GlobalContext(Block):
         single position and LayerNorm(hidden) for LayerNorm((hidden, 1, 1)), which is the same arithmetic.
     """
 
-    def __init__(self, channels: int, ratio: float = 1 / 4) -> None:
-        super().__init__(channels)
-        if not 0 < ratio < 1:
-            raise ValueError(f"ratio is {ratio}; expected a share between 0 and 1, such as 0.25 for a quarter")
-        hidden = int(channels * ratio)
-        if hidden < 2:
-            raise ValueError(f"ratio {ratio} of {channels} channels leaves {hidden} hidden ones; at least 2 are needed")
-        self.mask = nn.Conv3d(channels, 1, kernel_size=1)
-        last = nn.Linear(hidden, channels)
-        self.transform = nn.Sequential(nn.Linear(channels, hidden), nn.LayerNorm(hidden), nn.ReLU(), last)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """As in GCNet: He initialisation of the mask, zero for the last layer."""
-        nn.init.kaiming_normal_(self.mask.weight, mode="fan_in", nonlinearity="relu")
-        for parameter in self.transform[-1].parameters():
-            nn.init.zeros_(parameter)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """z_i = x_i + transform(sum_j softmax(mask(x))_j x_j)."""
-        self._check_input(x)
-        context: Tensor = self.transform(self.pool(x))  # (N, C)
-        return x + context[:, :, None, None, None].to(x.dtype)
-
-    def pool(self, x: Tensor) -> Tensor:
-        """The context: attention-weighted sum over all positions, (N, C)."""
-        attention = self.attention(x).flatten(1)  # (N, S)
-        return torch.einsum("ncs,ns->nc", x.flatten(2), attention.to(x.dtype))
+    def __init__(
+        self,
+        channels: int,
+        ratio: float = 1 / 4,
+        pool: PoolName = "attention",
+        fusion: FusionName = "add",
+        gate: Gate = "sigmoid",
+    ) -> None:
+        pools: dict[str, Callable[[int], Pool]] = {"attention": AttentionPool, "average": AveragePool}
+        pools |= {"att": AttentionPool, "avg": AveragePool}
+        one = partial(Bottleneck, ratio=ratio)
+        ways: dict[str, tuple[Callable[[int], Transform], Callable[[int], Fusion]]] = {
+            "add": (one, Add),
+            "scale": (one, partial(Scale, gate=gate)),
+            "both": (partial(Branches, gate=one, add=one), partial(ScaleAndAdd, gate=gate)),
+        }
+        for field, value, known in (("pool", pool, pools), ("fusion", fusion, ways)):
+            if value not in known:
+                raise ValueError(f"{field} is {value!r}; expected one of {', '.join(known)}")
+        super().__init__(channels, pools[pool], *ways[fusion])
 
     def attention(self, x: Tensor) -> Tensor:
-        """The softmax weights of all positions: float32 (N, T, H, W), sum 1 for each clip."""
-        logits: Tensor = self.mask(x).flatten(1).float()  # (N, S)
-        return logits.softmax(dim=1).view(x.shape[0], *x.shape[2:])
+        """The weights of all positions, float32 (N, T, H, W), sum 1 for each clip.
+
+        Raises:
+            ValueError: if the block averages instead.
+        """
+        if not isinstance(self.pool, AttentionPool):
+            raise ValueError("this block averages: all positions have the same weight")
+        return self.pool.attention(x)

@@ -1,0 +1,135 @@
+"""Time of every non-local form, beside its textbook, pytorchvideo's and mmcv's: forward and backward, interleaved.
+
+    .venv/bin/python benchmarks/blocks.py [--runs 20] [--batch 2] [--device cpu]
+
+All stand in one process and take turns, so that what else the machine does falls on all; medians are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gcvideo.commands._tables import table
+from gcvideo.models.blocks.non_local import PAIRWISE, NonLocal
+
+SITES = {"res3 8x28x28": (512, 8, 28, 28), "res4 8x14x14": (1024, 8, 14, 14)}  # of Slow R50 8x8 at 224 px
+SUB = (1, 2, 2)
+Work = Callable[[], object]
+
+
+def main() -> None:
+    """Prints a table of medians, and the ratio to the best of the others."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    print(
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads, batch {options.batch}, {options.device}, fp32"
+    )
+    rows = []
+    for site, (channels, *size) in SITES.items():
+        x = torch.randn(options.batch, channels, *size, device=options.device)
+        for pairwise in PAIRWISE:
+            works = {name: _step(block.to(options.device), x) for name, block in _blocks(channels, pairwise).items()}
+            rows.append(_row(f"{site} {pairwise}", _medians(works, options.runs)))
+    for positions in (6272,):
+        rows += [_row(name, _medians(works, options.runs)) for name, works in _cores(positions, options.batch).items()]
+    print(table(["milliseconds", "ours", "textbook", "pytorchvideo", "mmcv", "best other / ours"], rows))
+
+
+def _blocks(channels: int, pairwise: Any) -> dict[str, Any]:
+    """The same block four times; mmcv pools after phi and g, so it does more where keys are subsampled."""
+    ours = NonLocal(channels, pairwise=pairwise, subsample=SUB)
+    blocks: dict[str, Any] = {"ours": ours, "textbook": _Textbook(ours)}
+    with warnings.catch_warnings(action="ignore"):
+        mmcv = importlib.import_module("mmcv.cnn.bricks").NonLocal3d
+    if pairwise != "concatenation" or channels > 512:  # 2 d x N x N' numbers for each clip: 19 GB at res3
+        blocks["mmcv"] = mmcv(channels, mode=pairwise, norm_cfg={"type": "BN3d"}, sub_sample=True)
+    kinds = {"embedded_gaussian": "softmax", "dot_product": "dot_product"}
+    if pairwise in kinds:
+        create = importlib.import_module("pytorchvideo.layers.nonlocal_net").create_nonlocal
+        blocks["pytorchvideo"] = create(
+            dim_in=channels,
+            dim_inner=channels // 2,
+            pool_size=SUB,
+            instantiation=kinds[pairwise],
+            norm=nn.BatchNorm3d,
+            norm_eps=1e-5,
+            norm_momentum=0.1,
+        )
+    return blocks
+
+
+class _Textbook(nn.Module):
+    def __init__(self, block: NonLocal) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The reference of the same block."""
+        return self.block.reference(x)
+
+
+def _step(block: Any, x: Tensor) -> Work:
+    x = x.clone().requires_grad_()
+
+    def work() -> None:
+        block(x).sum().backward()
+        if x.is_cuda:
+            torch.cuda.synchronize()
+
+    return work
+
+
+def _cores(positions: int, batch: int) -> dict[str, dict[str, Work]]:
+    """The pairwise functions alone, forward, at d = 256 and N = N'."""
+    forms = importlib.import_module("gcvideo.models.blocks.pairwise")
+    q, k, v = (torch.randn(batch, positions, 256) for _ in range(3))
+    a, b = torch.randn(batch, positions), torch.randn(batch, positions)
+    return {
+        f"core N = N' = {positions} dot product": {
+            "ours": lambda: forms.dot_product(q, k, v),
+            "textbook": lambda: ((q @ k.transpose(1, 2)) / positions) @ v,
+        },
+        f"core N = N' = {positions} concatenation": {
+            "ours": lambda: forms.concatenation(a, b, v),
+            "textbook": lambda: (torch.relu(a[:, :, None] + b[:, None, :]) / positions) @ v,
+        },
+        f"core N = N' = {positions} softmax": {
+            "ours": lambda: forms.softmax(q, k, v, 256**-0.5),
+            "textbook": lambda: (q @ k.transpose(1, 2) * 256**-0.5).softmax(2) @ v,
+        },
+    }
+
+
+def _medians(works: dict[str, Work], runs: int) -> dict[str, float]:
+    """Milliseconds of each; the works take turns."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(runs + 2):
+        for name, work in works.items():
+            began = time.perf_counter()
+            work()
+            if turn >= 2:
+                times[name].append(1000 * (time.perf_counter() - began))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _row(name: str, medians: dict[str, float]) -> list[str]:
+    cells = [f"{medians[column]:.1f}" if column in medians else "-" for column in _COLUMNS]
+    return [name, *cells, f"{min(v for k, v in medians.items() if k != 'ours') / medians['ours']:.2f}"]
+
+
+_COLUMNS = ("ours", "textbook", "pytorchvideo", "mmcv")
+
+if __name__ == "__main__":
+    main()
