@@ -50,9 +50,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     clip = tuple(int(n) for n in options.clip.split("x"))
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {options.device}, {options.batch} x {options.clip}"
-    )
+    threads = torch.get_num_threads()
+    print(f"torch {torch.__version__}, {threads} threads, {options.device}, {options.batch} x {options.clip}")
     rows = []
     for bf16 in (False, True):
         medians = _medians(options.device, options.batch, clip, bf16, options.runs)

@@ -21,7 +21,13 @@ from gcvideo.commands._errors import (
 )
 from gcvideo.commands._folders import choose_folder, classes_in, find_checkpoint, how_to_continue
 from gcvideo.commands._help import HelpFormatter, teach
-from gcvideo.commands._options import TRAINER_DEFAULTS, check_seed, import_all_parts, validate_before_the_end
+from gcvideo.commands._options import (
+    TRAINER_DEFAULTS,
+    check_seed,
+    check_share,
+    import_all_parts,
+    validate_before_the_end,
+)
 from gcvideo.commands._results import evaluate_best, finish
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.errors import InputError
@@ -113,6 +119,8 @@ class VideoCLI(LightningCLI):
         parser.add_argument(
             "--final_test", type=bool, default=False, help="Whether fit ends with the test of the best checkpoint."
         )
+        after = "Share of the epochs after which the choice of the best checkpoint begins anew, 0 to below 1."
+        parser.add_argument("--best_after", type=float, default=0.0, help=after)
         parser.add_argument(
             "--catalogue",
             type=Catalogue | None,
@@ -133,6 +141,7 @@ class VideoCLI(LightningCLI):
         with explained_parsing(options):
             self.config = parser.parse_args(args)
         check_seed(self.config[self.config.subcommand].seed_everything, args)
+        check_share("best_after", self.config[self.config.subcommand].best_after)
 
     def _parse_ckpt_path(self) -> None:
         """Resolves ``last`` and ``best``; the network is the config's, not the checkpoint's."""
@@ -177,7 +186,13 @@ class VideoCLI(LightningCLI):
         saving = self.subcommand == "fit" and options.trainer.enable_checkpointing is not False
         bars = progress_callbacks(bar=shows_bar(options.trainer.enable_progress_bar))
         rates = [LearningRateMonitor("step")] if self.subcommand == "fit" else []
-        return [self.tracker, Throughput(), *rates, *bars, *(checkpoint_callbacks() if saving else [])]
+        return [
+            self.tracker,
+            Throughput(),
+            *rates,
+            *bars,
+            *(checkpoint_callbacks(options.best_after) if saving else []),
+        ]
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Runs the trainer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lightning import Trainer
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
@@ -13,36 +13,52 @@ from torch import Tensor
 class BestCheckpoint(ModelCheckpoint):
     """``best.ckpt``: highest video-level validation top-1; of equal ones, that with the lower validation loss.
 
-    A small validation set is soon all right, and the first epoch of those is seldom the best.
+    A small validation set is soon all right, and the first epoch of those is seldom the best. While the learning rate
+    is high, epochs differ by luck; from ``best_after`` on the comparison begins anew.
+
+    Args:
+        best_after: share of the epochs before which none is the best in the end, 0 to below 1.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, best_after: float = 0.0) -> None:
         super().__init__(
             filename="best", monitor="val/top1", mode="max", enable_version_counter=False, save_on_train_epoch_end=True
         )
-        self.best_loss = float("inf")
+        self.best_after, self.best_loss, self.best_epoch = best_after, float("inf"), -1
+        self._validated = False
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The numbers of an earlier validation are not this epoch's."""
+        self._validated = False
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Now they are."""
+        super().on_validation_end(trainer, pl_module)
+        self._validated = True
 
     def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:
         """Whether the present network is the best so far."""
-        if current is None:
+        if current is None or not self._validated:
             return False
         loss = float(trainer.callback_metrics["val/loss"])
         is_tie = self.best_model_score is not None and float(current) == float(self.best_model_score)
         is_best = loss < self.best_loss if is_tie else super().check_monitor_top_k(trainer, current)
-        if is_best:
-            self.best_loss = loss
-        return is_best
+        counts_from = round(self.best_after * (trainer.max_epochs or 0))
+        begins_anew = self.best_epoch < counts_from <= trainer.current_epoch
+        if is_best or begins_anew:
+            self.best_loss, self.best_epoch = loss, trainer.current_epoch
+        return is_best or begins_anew
 
     def state_dict(self) -> dict[str, Any]:
         """Kept in every checkpoint, so that a continued run goes on comparing."""
-        return {**super().state_dict(), "best_loss": self.best_loss}
+        return {**super().state_dict(), "best_loss": self.best_loss, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes the comparison up again, also where the run folder was moved or is named in another way."""
         here = Path(str(self.dirpath)) / "best.ckpt"
         if not here.is_file():  # another run folder: its best is still to come
             return
-        self.best_loss = state_dict["best_loss"]
+        self.best_loss, self.best_epoch = state_dict["best_loss"], state_dict["best_epoch"]
         score = state_dict["best_model_score"]
         places = {"best_model_path": str(here), "kth_best_model_path": str(here), "best_k_models": {str(here): score}}
         super().load_state_dict({**state_dict, **places, "dirpath": self.dirpath})
@@ -58,9 +74,9 @@ class LastCheckpoint(ModelCheckpoint):
         """Nothing."""
 
 
-def checkpoint_callbacks() -> list[ModelCheckpoint]:
+def checkpoint_callbacks(best_after: float) -> list[ModelCheckpoint]:
     """What every fit keeps."""
-    return [BestCheckpoint(), LastCheckpoint()]
+    return [BestCheckpoint(best_after), LastCheckpoint()]
 
 
 def checkpoints_without_folder(trainer: Trainer) -> list[ModelCheckpoint]:

@@ -77,6 +77,7 @@ def test_no_data_named(refused: Callable[..., str]) -> None:
         (["--model.context.gc.position=after_5x5"], "position.*after_5x5"),
         (["--seed_everything=true"], "--seed_everything is True; expected a number from 0 to 4294967295"),
         (["--seed_everything=-1"], "--seed_everything is -1; expected a number"),
+        (["--best_after=1"], "--best_after is 1.0; expected a share of the epochs, 0 to below 1"),
         (["--data.seed=3"], "the data have no seed of their own: name it with --seed_everything"),
         (["--config", "dem"], "config 'dem': no such file, and not a shipped config; did you mean demo"),
     ],

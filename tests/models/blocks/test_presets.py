@@ -206,7 +206,7 @@ def test_se_and_eca_equal_timm_on_pictures_and_on_frames() -> None:
     _random(se)
     state = {"transform.down.weight": se.fc1.weight[:, :, 0, 0], "transform.down.bias": se.fc1.bias}
     our_se.load_state_dict(state | {"transform.up.weight": se.fc2.weight[:, :, 0, 0], "transform.up.bias": se.fc2.bias})
-    eca, our_eca = peers.EcaModule(32, kernel_size=5), EfficientChannel(32, kernel=5)
+    eca, our_eca = peers.EcaModule(kernel_size=5), EfficientChannel(32, kernel=5)
     our_eca.load_state_dict({"transform.weight": eca.conv.weight})
     x = torch.randn(2, 32, 3, 4, 5)
     frames = x.transpose(1, 2).flatten(0, 1)
