@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from gcvideo.models.block import Block
 from gcvideo.models.blocks import pairwise as forms
@@ -148,8 +149,8 @@ class NonLocal(Block):
 
     def _halves(self, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """w_f [theta_i, phi_j] = a_i + b_j: a (B, N) and b (B, M)."""
-        halves = self.concat.weight.to(queries.dtype).view(2, -1)  # (chunk would be written wrongly by torch.onnx 2.15)
-        return queries @ halves[0], keys @ halves[1]
+        left, right = self.concat.weight.to(queries.dtype).chunk(2, dim=1)  # (1, d) each
+        return linear(queries, left)[:, :, 0], linear(keys, right)[:, :, 0]  # (torch.onnx 2.15 writes @ wrongly here)
 
     def _weights(self, queries: Tensor, keys: Tensor) -> Tensor:
         """All w_ij, (B, N, M)."""

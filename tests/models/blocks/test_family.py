@@ -129,6 +129,24 @@ def test_views_that_are_not_contiguous_are_fine(make: Make) -> None:
     torch.testing.assert_close(block(x), block(x.contiguous()), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", [n for n in FAMILY if "subsampled" not in n])
+def test_compiled_block_gives_the_same_numbers_and_gradients(name: str) -> None:
+    """Traced whole (fullgraph) and differentiated by torch.compile; code generation is torch's own affair."""
+    block, clips = perturbed(FAMILY[name], dtype=torch.float32), torch.randn(2, 8, 2, 4, 6)
+    torch.compiler.reset()
+    with warnings.catch_warnings(action="ignore"):
+        compiled = torch.compile(block, backend="aot_eager", fullgraph=True)
+        results = []
+        for form in (compiled, block):
+            x = clips.clone().requires_grad_()
+            z = form(x)
+            z.square().sum().backward()
+            assert x.grad is not None
+            results.append((z.detach(), x.grad))
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
 @family
 def test_export_gives_the_same_numbers(make: Make) -> None:
     block, x = perturbed(make, dtype=torch.float32).eval(), torch.randn(2, 8, 2, 4, 6)
