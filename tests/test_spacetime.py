@@ -72,6 +72,7 @@ def test_clip_played_backwards_becomes_the_partner_class(demo: Path, monkeypatch
     assert turned / total >= 0.9
 
 
+@pytest.mark.long
 def test_single_frames_do_not_tell_the_class(demo: Path) -> None:
     assert _fit(demo, "one-frame", "--data.num_frames=1") <= 0.25
 

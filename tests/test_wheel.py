@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -71,3 +72,10 @@ def test_installed_wheel_runs_the_demo(installed: Path, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "test: 8 videos" in result.stdout
     assert {path.name for path in tmp_path.iterdir()} >= {"gcvideo-demo", "runs"}
+
+
+@pytest.mark.long
+def test_installed_wheel_runs_the_whole_demo(installed: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "WANDB_MODE": "disabled"}
+    subprocess.run([str(installed), "demo", "--run_dir", "run"], cwd=tmp_path, env=environment, check=True)
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["top1"] >= 0.95

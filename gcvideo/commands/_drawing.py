@@ -39,17 +39,17 @@ def _lines(network: Network, stage: str, path: str) -> list[str]:
         return [_layer(module.conv), f"max pool {_sizes(module.pool)}"]
     if not isinstance(module, ResStage):
         return [f"max pool {_sizes(module)}"]
-    return _residual(module, path, network.block_paths)
+    return _residual(network, module, path)
 
 
-def _residual(stage: Any, path: str, block_paths: Sequence[str]) -> list[str]:
+def _residual(network: Network, stage: Any, path: str) -> list[str]:
     """Residual blocks that are alike share a line; each context block in them has its own."""
     alike: dict[tuple[str, ...], list[int]] = {}
     for index, block in enumerate(stage.res_blocks):
         branch = block.branch2
         convolutions = ", ".join(_layer(conv, stride=False) for conv in (branch.conv_a, branch.conv_b, branch.conv_c))
         here = f"{path}.res_blocks.{index}."
-        context = [_slot(name.removeprefix(here)) for name in block_paths if name.startswith(here)]
+        context = [_slot(network, name) for name in network.block_paths if name.startswith(here)]
         alike.setdefault((convolutions, *context), []).append(index)
     lines = []
     for (convolutions, *context), indices in alike.items():
@@ -58,10 +58,10 @@ def _residual(stage: Any, path: str, block_paths: Sequence[str]) -> list[str]:
     return lines
 
 
-def _slot(path: str) -> str:
-    """``branch_fusion.after_1x1.gc`` to words."""
+def _slot(network: Network, path: str) -> str:
+    """The block at a path that ends like ``after_1x1.gc``."""
     *_, position, name = path.split(".")
-    return f"{name} {position}"
+    return f"{name}: {type(network.get_submodule(path)).__name__} {position}"
 
 
 def _indices(indices: list[int]) -> str:
