@@ -68,6 +68,8 @@ def concatenation(left: Tensor, right: Tensor, values: Tensor) -> Tensor:
     precise = torch.promote_types(values.dtype, torch.float32)
     with _without_autocast(values):
         a, b, v = left.to(precise), right.to(precise), values.to(precise)
+        middle = b.detach().mean(dim=1, keepdim=True)  # so that a large a and b of opposite signs do not cancel late
+        a, b = a + middle, b - middle
         order = b.detach().argsort(dim=1, descending=True)
         sorted_b = b.gather(1, order)
         sorted_v = v.gather(1, order[:, :, None].expand_as(v))

@@ -101,6 +101,15 @@ def test_concatenation_by_sorting_equals_the_textbook(n: int, m: int, kind: str)
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
+def test_concatenation_stays_precise_where_its_halves_cancel() -> None:
+    """In float32, a around -1000 and b around 1000: the sums a + b are around 1."""
+    a, b = torch.randn(1, 500, dtype=torch.float64) - 1000, torch.randn(1, 600, dtype=torch.float64) + 1000
+    v = torch.randn(1, 600, 4, dtype=torch.float64)
+    exact = forms.concatenation_reference(a, b, v)
+    fast = forms.concatenation(a.float(), b.float(), v.float()).double()
+    assert float((fast - exact).abs().max()) < 1e-3 * float(exact.abs().max())
+
+
 @pytest.mark.parametrize(("n", "m", "d", "e"), [(300, 300, 8, 8), (4, 300, 64, 64), (300, 2, 64, 64)])
 def test_either_order_of_the_dot_product_is_the_textbook(n: int, m: int, d: int, e: int) -> None:
     q, k, v = (torch.randn(2, size, width, dtype=torch.float64) for size, width in ((n, d), (m, d), (m, e)))
