@@ -53,34 +53,50 @@ def parser() -> argparse.ArgumentParser:
 
 def entries() -> list[dict[str, Any]]:
     """The catalogue: every shipped config that has one."""
-    from gcvideo.commands._catalogue import catalogue_of
     from gcvideo.commands._configs import config_names, find_config
+    from gcvideo.data.progress import counted_progress
+
+    texts = {name: find_config(name).read_text(encoding="utf-8") for name in config_names()}
+    names = [name for name, text in texts.items() if "\ncatalogue:" in text]
+    counted: dict[str, dict[str, int]] = {}
+    with counted_progress("counting") as (on_start, on_step):
+        on_start(len(names))
+        found = []
+        for name in names:
+            found.append(_entry(name, counted))
+            on_step()
+    return found
+
+
+def _entry(name: str, counted: dict[str, dict[str, int]]) -> dict[str, Any]:
+    """One row; configs that differ in their recipe alone are counted once."""
+    from gcvideo.commands._catalogue import catalogue_of
     from gcvideo.commands._networks import read_model
+
+    model: Model = read_model(name)
+    catalogue, data = catalogue_of(dict(model.config)), model.config["data"]["init_args"]
+    assert catalogue is not None
+    key = json.dumps([model.config["model"][part] for part in ("backbone", "context") if part in model.config["model"]])
+    key = f"{model.clip.frames} {model.num_classes} {key}"
+    if key not in counted:
+        counted[key] = _counts(model)
+    return {
+        "name": name,
+        "config": f"{name}.yaml",
+        "clip": f"{model.clip.frames}x{data['frame_stride']}",
+        **counted[key],
+        "published": [dataclasses.asdict(row) for row in catalogue.published],
+        "source": catalogue.recipe,
+        "status": catalogue.status,
+        "measured": catalogue.measured,
+    }
+
+
+def _counts(model: Model) -> dict[str, int]:
     from gcvideo.models.counting import Clip, count
 
-    found = []
-    for name in config_names():
-        if "\ncatalogue:" not in find_config(name).read_text(encoding="utf-8"):
-            continue
-        model: Model = read_model(name)
-        catalogue = catalogue_of(dict(model.config))
-        assert catalogue is not None
-        counted = {px: count(model.network, Clip(model.clip.frames, px, px)) for px in (224, 256)}
-        found.append(
-            {
-                "name": name,
-                "config": f"{name}.yaml",
-                "clip": f"{model.clip.frames}x{model.config['data']['init_args']['frame_stride']}",
-                "params": counted[224].params,
-                "macs_224": counted[224].macs,
-                "macs_256": counted[256].macs,
-                "published": [dataclasses.asdict(row) for row in catalogue.published],
-                "source": catalogue.recipe,
-                "status": catalogue.status,
-                "measured": catalogue.measured,
-            }
-        )
-    return found
+    at = {px: count(model.network, Clip(model.clip.frames, px, px)) for px in (224, 256)}
+    return {"params": at[224].params, **{f"macs_{px}": counted.macs for px, counted in at.items()}}
 
 
 def _text(found: list[dict[str, Any]]) -> str:

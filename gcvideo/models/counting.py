@@ -80,7 +80,7 @@ def count(network: Network, clip: Clip) -> Count:
     with _shapes_noted(network, watched, shapes):
         executed = _macs(network, clip)
         with _as_in_the_papers(network):
-            macs = _macs(network, clip)
+            macs = _macs(network, clip) if network.block_paths else executed
 
     def part(name: str, paths: list[str]) -> Part:
         params = sum(p.numel() for path in paths for p in network.get_submodule(path).parameters())
