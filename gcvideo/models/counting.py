@@ -19,7 +19,7 @@ from gcvideo.models.recompute import RecomputedStage
 
 MACS = (
     "multiply-adds of convolutions, linear layers and matrix products, one clip; norms, pools and ReLU not counted; "
-    "context blocks as in their papers"
+    "context blocks as in their papers (concatenation with w_f applied to theta and phi once each)"
 )
 ACTIVATIONS = "tensors kept for the backward pass, without parameters, gradients, optimizer and workspace"
 
@@ -117,7 +117,7 @@ def activation_bytes(network: Network, clip: Clip, batch_size: int, *, bf16: boo
     for block in fake.blocks:
         if isinstance(block, RecomputedStage):
             block.recomputes = False
-    keeper = _Keeper()
+    keeper = _Keeper(again)
     with FakeTensorMode(allow_non_fake_inputs=True):
         fake.to_empty(device="cpu")
         keeper.leave_out(fake)
@@ -125,18 +125,23 @@ def activation_bytes(network: Network, clip: Clip, batch_size: int, *, bf16: boo
             fake.get_submodule(path).register_forward_pre_hook(keeper.enters(stage))
         with keeper.hooks(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             _run(fake, torch.empty(batch_size, 3, *clip, dtype=torch.uint8))
-    kept = {stage: keeper.inputs[stage] if stage in again else size for stage, size in keeper.kept.items()}
-    return kept | {"recomputed": max((keeper.kept[stage] for stage in again), default=0)}
+    return keeper.kept | {"recomputed": max(keeper.again.values(), default=0)}
 
 
 class _Keeper:
-    """Notes what autograd keeps: each storage once, under the stage that keeps it first."""
+    """Notes what autograd keeps: each storage once, under the stage that keeps it first.
 
-    def __init__(self) -> None:
+    Attributes:
+        kept: bytes by stage; of a checkpointed one its input, where nothing else keeps that.
+        again: bytes by checkpointed stage while it is computed again.
+    """
+
+    def __init__(self, checkpointed: set[str]) -> None:
         self.kept: dict[str, int] = {}
-        self.inputs: dict[str, int] = {}
+        self.again = dict.fromkeys(checkpointed, 0)
         self._stage = ""
         self._seen: dict[int, Tensor] = {}  # a storage's address and a tensor of it, which keeps the address taken
+        self._seen_again: dict[int, Tensor] = {}
 
     def leave_out(self, network: nn.Module) -> None:
         """Parameters and buffers do not count."""
@@ -146,10 +151,10 @@ class _Keeper:
         """A hook for the module that begins a stage."""
 
         def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            self._stage = stage
+            self._stage, self._seen_again = stage, {}
             self.kept.setdefault(stage, 0)
-            is_new = _storage(inputs[0]) not in self._seen
-            self.inputs.setdefault(stage, inputs[0].untyped_storage().nbytes() * is_new)
+            if stage in self.again:
+                self._keep(inputs[0])
 
         return hook
 
@@ -158,10 +163,17 @@ class _Keeper:
         return saved_tensors_hooks(self._pack, lambda packed: packed)
 
     def _pack(self, tensor: Tensor) -> Tensor:
+        if self._stage not in self.again:
+            self._keep(tensor)
+        elif _storage(tensor) not in self._seen | self._seen_again:
+            self._seen_again[_storage(tensor)] = tensor
+            self.again[self._stage] += tensor.untyped_storage().nbytes()
+        return tensor
+
+    def _keep(self, tensor: Tensor) -> None:
         if _storage(tensor) not in self._seen:
             self._seen[_storage(tensor)] = tensor
             self.kept[self._stage] += tensor.untyped_storage().nbytes()
-        return tensor
 
 
 def _storage(tensor: Tensor) -> int:

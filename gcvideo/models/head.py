@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from torch import Tensor, nn
@@ -48,7 +49,7 @@ class Head(nn.Module):
             return self._classify(x.mean(dim=(2, 3, 4)))
         logits = self._classify(_windows(x))  # (N, P, K)
         if self.kind == "pyslowfast" and not self.training:
-            return logits.float().softmax(dim=2).mean(dim=1).log()
+            return logits.float().log_softmax(dim=2).logsumexp(dim=1) - math.log(logits.shape[1])
         return logits.mean(dim=1)
 
     def _classify(self, features: Tensor) -> Tensor:

@@ -111,11 +111,13 @@ def insert(backbone: HasSites, name: str, insertion: Insertion) -> list[str]:
     """
     if insertion.position not in POSITIONS:
         raise ValueError(f"context.{name}: unknown position {insertion.position!r}; one of {', '.join(POSITIONS)}")
+    if not name.isidentifier():
+        raise ValueError(f"context.{name}: not a name for an insertion; take letters, digits and _")
     chosen = _chosen(backbone.sites(insertion.position), name, insertion)
     for site in chosen:
         slot = backbone.get_submodule(site.path)
         if hasattr(slot, name):
-            raise ValueError(f"context.{name}: {site.path} holds a block of this name already; give it another name")
+            raise ValueError(f"context.{name}: {site.path} holds something of this name already; take another name")
         slot.add_module(name, insertion.block(site.channels))
     return [f"{site.path}.{name}" for site in chosen]
 

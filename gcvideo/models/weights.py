@@ -49,13 +49,16 @@ def load_pretrained(network: Network, source: str, inflation: Inflation = "avera
         InputError: if the file cannot be read, or its weights do not fit; it names the first that does not.
     """
     weights = _read(source, network)
+    notes = _drop_normalisation(weights, network)
     if "conv1.weight" in weights and weights["conv1.weight"].ndim == 4:
         weights = _inflated(_renamed(weights, network), network, inflation)
     own = network.state_dict()
-    notes = _drop_other_classifier(weights, own)
+    notes += (new_classifier := _drop_other_classifier(weights, own))
     fresh = [path for path in network.block_paths if not any(name.startswith(f"{path}.") for name in weights)]
     missing = [name for name in own if name not in weights and not _may_miss(name, fresh)]
-    _check(source, weights, own, [name for name in missing if not (notes and name.startswith(_classifier(own)))])
+    _check(
+        source, weights, own, [name for name in missing if not (new_classifier and name.startswith(_classifier(own)))]
+    )
     network.load_state_dict({**own, **weights})
     return notes + ([f"{len(fresh)} context blocks are new"] if fresh else [])
 
@@ -132,6 +135,17 @@ def _inflated(weights: Mapping[str, Tensor], network: Network, inflation: Inflat
             value = middle
         result[name] = value
     return result
+
+
+def _drop_normalisation(weights: dict[str, Tensor], network: Network) -> list[str]:
+    """The config's mean and std hold; weights that were trained with others say so."""
+    notes = []
+    for name in ("mean", "std"):
+        theirs, ours = weights.pop(name, None), network.get_buffer(name)
+        if theirs is not None and not torch.allclose(theirs, ours.cpu()):
+            had, has = ([round(float(v), 3) for v in values] for values in (theirs, ours))
+            notes.append(f"they were trained with model.{name} {had}, and the config has {has}")
+    return notes
 
 
 def _drop_other_classifier(weights: dict[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:

@@ -57,6 +57,10 @@ PUBLISHED = {
     "c2d_r50_32x2_nl5": [(PAPER.format("c"), 73.8, 91.0), (NONLOCAL, 73.9, 91.0)],
     "c2d_r50_32x2_nl10": [(PAPER.format("c"), 74.3, 91.2)],
     "c2d_r101_32x2_nl5": [(PAPER.format("c"), 75.1, 91.7)],
+    "c2d_r50_32x2_nl1_res2": [(PAPER.format("b"), 72.7, 90.3)],
+    "c2d_r50_32x2_nl1_res3": [(PAPER.format("b"), 72.9, 90.4)],
+    "c2d_r50_32x2_nl1_res5": [(PAPER.format("b"), 72.3, 90.1)],
+    "c2d_r101_32x2_nl1": [(PAPER.format("c"), 74.3, 91.3)],
     "c2d_r50_32x2_nl5_space": [(PAPER.format("d"), 72.9, 90.8)],
     "c2d_r50_32x2_nl5_time": [(PAPER.format("d"), 73.1, 90.5)],
     "i3d_r50_32x2_nl5": [(PAPER.format("f"), 74.9, 91.6), (NONLOCAL, 74.9, 91.6)],
@@ -86,6 +90,13 @@ def test_published_figures_are_those_of_the_sources(catalogue: list[dict[str, ob
         for entry in catalogue
     }
     assert listed == PUBLISHED
+
+
+def test_views_are_those_of_the_sources(catalogue: list[dict[str, object]]) -> None:
+    for entry in catalogue:
+        for row in entry["published"]:  # type: ignore[attr-defined]
+            views = {"Non-local paper": "10, fully convolutional, 256 px", MMACTION2.format("c2d"): "10 x 3, 224 px"}
+            assert row["views"] == views.get(row["source"].partition(", table")[0], "10 x 3, 256 px")
 
 
 def test_recalled_figures_are_marked_and_no_others(catalogue: list[dict[str, object]]) -> None:

@@ -135,3 +135,10 @@ def test_frames_that_32_become(kind: Any, options: dict[str, str], frames: int) 
 def test_options_that_do_not_exist_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         I3D(width=4, **options)
+
+
+def test_frozen_norms_do_not_shut_the_branches() -> None:
+    backbone = SlowOnly(width=4, norm="frozen")
+    _step(backbone, torch.randn(CLIPS))
+    convolutions = [p for n, p in backbone.named_parameters() if "branch2.conv" in n]
+    assert all(p.grad is not None and float(p.grad.abs().max()) > 0 for p in convolutions)

@@ -74,3 +74,12 @@ def test_last_norm_of_a_branch_starts_as_asked() -> None:
         backbone = SlowOnly(width=4, zero_init_last_bn=wanted)
         weights = torch.cat([p for name, p in backbone.named_parameters() if name.endswith("norm_c.weight")])
         assert torch.unique(weights).tolist() == [0.0 if wanted else 1.0]
+
+
+def test_pyslowfast_head_averages_probabilities_in_evaluation_and_stays_finite() -> None:
+    network = Network(SlowOnly(width=4), 5, head="pyslowfast", dropout=0).eval()
+    logits = network(torch.rand(1, 3, 2, 256, 256))
+    assert torch.allclose(logits.exp().sum(1), torch.ones(1))
+    head = network.blocks[-1]
+    torch.nn.init.normal_(head.get_parameter("proj.weight"), std=1e4)
+    assert network(torch.rand(1, 3, 2, 256, 256)).isfinite().all()

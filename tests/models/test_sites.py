@@ -129,5 +129,11 @@ def test_insert_refuses_what_does_not_exist(stages: Any, position: Any, message:
 def test_insert_refuses_a_name_that_is_taken() -> None:
     backbone = _tiny(SlowOnly)
     insert(backbone, "gc", Insertion(Shift, {"res4": "all"}))
-    with pytest.raises(ValueError, match="holds a block of this name already"):
+    with pytest.raises(ValueError, match="holds something of this name already"):
         insert(backbone, "gc", Insertion(Shift, {"res4": "last"}))
+
+
+@pytest.mark.parametrize("name", ["a.b", "", "a b"])
+def test_name_that_cannot_be_part_of_a_path_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="not a name for an insertion"):
+        insert(_tiny(SlowOnly), name, Insertion(Shift, {"res2": "all"}))

@@ -133,3 +133,12 @@ def test_files_without_weights_are_refused(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, tmp_path / "a.pth")
     with pytest.raises(InputError, match="holds no weights"):
         load_pretrained(Network(SlowOnly(width=8), 5), str(tmp_path / "a.pth"))
+
+
+def test_mean_and_std_of_the_config_hold_and_a_difference_is_said(tmp_path: Path) -> None:
+    source = Network(SlowOnly(width=8), 5)
+    torch.save({"state_dict": {f"network.{k}": v for k, v in source.state_dict().items()}}, tmp_path / "a.ckpt")
+    network = Network(SlowOnly(width=8), 5, mean=(0.1, 0.2, 0.3))
+    (note,) = load_pretrained(network, str(tmp_path / "a.ckpt"))
+    assert note == "they were trained with model.mean [0.45, 0.45, 0.45], and the config has [0.1, 0.2, 0.3]"
+    assert torch.allclose(network.mean, torch.tensor([0.1, 0.2, 0.3]))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gcvideo.models.norms import Norm, freeze, norm_maker
 from gcvideo.models.recompute import RecomputedStage
+from gcvideo.models.short_clips import mend_short_clips
 from gcvideo.models.sites import Position, Site, add_slots, slot_path
 
 DEPTHS = (50, 101, 152)
@@ -24,7 +25,7 @@ class Backbone(nn.Module):
         depth: 50, 101 or 152.
         width: channels of the stem; 64 as published. Stage res(2+i) gives ``width * 4 * 2**i`` channels.
         zero_init_last_bn: whether the last norm of each residual block starts at zero, so that it starts as the
-            identity (Goyal et al., https://arxiv.org/abs/1706.02677).
+            identity (Goyal et al., https://arxiv.org/abs/1706.02677); frozen norms start at one in any case.
         norm: batch; frozen: statistics and weights stay as loaded; sync: statistics over all GPUs.
         frozen_stages: of stem and res2 to res5, those that are not trained (their norms keep their statistics);
             blocks that are put into them are trained.
@@ -60,9 +61,10 @@ class Backbone(nn.Module):
             model_depth=depth, stem_dim_out=width, head=None, norm=make_norm, **resnet
         ).blocks
         self.out_channels = width * 32
+        mend_short_clips(self)
         for _, _, res_block in self._res_blocks():
             add_slots(res_block)
-            if not zero_init_last_bn:
+            if not zero_init_last_bn or norm == "frozen":  # a frozen zero would never let the branch in
                 nn.init.ones_(res_block.branch2.norm_c.weight)
         numbers = self._numbers()
         for number in (numbers[stage] for stage in checkpointed_stages):

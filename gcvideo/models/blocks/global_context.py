@@ -60,7 +60,8 @@ class GlobalContext(ContextBlock):
             "scale": (one, partial(Scale, gate=gate)),
             "both": (partial(Branches, gate=one, add=one), partial(ScaleAndAdd, gate=gate)),
         }
-        for field, value, known in (("pool", pool, pools), ("fusion", fusion, ways)):
+        gates = ("sigmoid", "identity")
+        for field, value, known in (("pool", pool, pools), ("fusion", fusion, ways), ("gate", gate, gates)):
             if value not in known:
                 raise ValueError(f"{field} is {value!r}; expected one of {', '.join(known)}")
         super().__init__(channels, pools[pool], *ways[fusion])

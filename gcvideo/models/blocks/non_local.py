@@ -195,7 +195,7 @@ def _check(
     if hidden < 1:
         raise ValueError(f"hidden_channels is {hidden}; expected at least 1")
     window = subsample or (1, 1, 1)
-    if len(window) != 3 or min(window) < 1:
+    if not isinstance(window, tuple | list) or len(window) != 3 or min(window) < 1:
         raise ValueError(f"subsample is {subsample!r}; expected False or three sizes (T, H, W) such as (1, 2, 2)")
     if axes == "time" and tuple(window[1:]) != (1, 1):
         raise ValueError(f"subsample is {subsample!r} with axes 'time': each place needs its keys; take (kT, 1, 1)")

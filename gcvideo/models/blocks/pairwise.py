@@ -37,7 +37,8 @@ def softmax(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tens
         return softmax_reference(queries, keys, values, scale)
     width, narrow = keys.shape[2], values.shape[2]
     wide = pad(values, (0, width - narrow)) if narrow < width else values
-    seen = scaled_dot_product_attention(queries[:, None], keys[:, None], wide[:, None], scale=scale)
+    q, k, v = (each[:, None].contiguous() for each in (queries, keys, wide))  # other strides would not be fused
+    seen = scaled_dot_product_attention(q, k, v, scale=scale)
     return seen[:, 0, :, :narrow]
 
 
@@ -51,7 +52,7 @@ def dot_product(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     n, m, d, e = queries.shape[1], keys.shape[1], queries.shape[2], values.shape[2]
     if n * m * (d + e) < (n + m) * d * e:
         return dot_product_reference(queries, keys, values)
-    return torch.bmm(queries, torch.bmm(keys.transpose(1, 2), values) / m)
+    return torch.bmm(queries, torch.bmm(keys.transpose(1, 2), values / m))  # divided first: no overflow in half
 
 
 def concatenation_reference(left: Tensor, right: Tensor, values: Tensor) -> Tensor:

@@ -109,7 +109,9 @@ class _AttentionPool(torch.autograd.Function):
         logits = attention * (seen - mean)
         left = torch.stack([attention, logits], dim=2).to(x.dtype)  # (N, S, 2)
         right = torch.stack([g, weight.flatten().to(x.dtype).expand_as(g)], dim=1)  # (N, 2, C)
-        gradient = torch.empty_like(x)
+        is_last = x.is_contiguous(memory_format=torch.channels_last_3d)
+        layout = torch.channels_last_3d if is_last else torch.contiguous_format  # its rows are a view in both
+        gradient = torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=layout)
         target = _rows(gradient)
         for part in _chunks(rows):
             torch.add(torch.bmm(left[:, part], right), upstream[:, part], out=target[:, part])
@@ -130,8 +132,12 @@ def _attend(rows: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
         logits[:, part] = here
         higher = torch.maximum(top, here.amax(dim=1, keepdim=True))
         kept, new = (top - higher).exp(), (here - higher).exp()
-        context = context * kept + torch.bmm(new.to(rows.dtype)[:, None], rows[:, part]).squeeze(1)
-        total, top = total * kept + new.sum(dim=1, keepdim=True), higher
+        share = new.sum(dim=1, keepdim=True)
+        mean = torch.bmm((new / share).to(rows.dtype)[:, None], rows[:, part]).squeeze(
+            1
+        )  # within the rows: no overflow
+        context = context * kept + share * mean
+        total, top = total * kept + share, higher
     return (logits - top).exp() / total, context / total
 
 

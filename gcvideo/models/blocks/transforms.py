@@ -164,12 +164,14 @@ class Branches(Transform):
 
 
 def _check_kernel(kernel: int) -> None:
-    if kernel < 1 or kernel % 2 == 0:
-        raise ValueError(f"kernel is {kernel}; expected an odd number, as an even one changes the number of channels")
+    if not isinstance(kernel, int) or kernel < 1 or kernel % 2 == 0:
+        raise ValueError(f"kernel is {kernel!r}; expected an odd number, as an even one changes the number of channels")
 
 
 def _start(linear: nn.Linear, *, zero: bool) -> None:
     if zero:
         nn.init.zeros_(linear.weight)
+    else:
+        nn.init.kaiming_normal_(linear.weight, mode="fan_in", nonlinearity="relu")
     if linear.bias is not None:
         nn.init.zeros_(linear.bias)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gcvideo.models.backbones.c2d import C2D
 from gcvideo.models.backbones.i3d import I3D
@@ -124,10 +126,65 @@ def test_other_inputs_are_refused(make: Make, shape: tuple[int, ...]) -> None:
 
 
 @family
-def test_views_that_are_not_contiguous_are_fine(make: Make) -> None:
-    block = perturbed(make)
-    x = torch.randn(2, 6, 5, 4, 8, dtype=torch.float64).permute(0, 4, 2, 3, 1)[:, :, 1:, :, ::2]
-    torch.testing.assert_close(block(x), block(x.contiguous()), rtol=1e-12, atol=1e-12)
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda: torch.randn(2, 6, 5, 4, 8, dtype=torch.float64).permute(0, 4, 2, 3, 1)[:, :, 1:, :, ::2],
+        lambda: torch.randn(2, 3, 8, 5, 6, dtype=torch.float64).transpose(1, 2),
+        lambda: torch.randn(2, 8, 3, 6, 5, dtype=torch.float64).transpose(3, 4),
+        lambda: torch.randn(2, 6, 5, 3, 8, dtype=torch.float64).transpose(1, 4),
+    ],
+    ids=["sliced", "frames first", "width first", "channels last, other order"],
+)
+def test_views_that_are_not_contiguous_are_fine(make: Make, view: Callable[[], Tensor]) -> None:
+    block, clips = perturbed(make), view()
+    results = []
+    for x in (clips.detach(), clips.detach().contiguous()):
+        x.requires_grad_()
+        z = block(x)
+        z.square().sum().backward()
+        assert x.grad is not None
+        results.append((z.detach(), x.grad))
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+class _Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The size of the largest tensor that any operation gives."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.numel = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        outputs = result if isinstance(result, tuple | list) else [result]
+        self.numel = max([self.numel, *(t.numel() for t in outputs if isinstance(t, Tensor))])
+        return result
+
+
+@pytest.mark.parametrize("name", list(NON_LOCAL))
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+@pytest.mark.parametrize("bf16", [False, True])
+def test_no_operation_gives_a_tensor_of_all_pairs(name: str, layout: torch.memory_format, bf16: bool) -> None:
+    """Neither forward nor backward: 1024 positions of 8 channels, so all pairs would be 1,048,576 numbers."""
+    block = perturbed(FAMILY[name], dtype=torch.float32)
+    x = torch.randn(1, 8, 4, 16, 16).contiguous(memory_format=layout).requires_grad_()
+    with _Largest() as largest:
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            z = block(x)
+        z.float().sum().backward()
+    assert largest.numel < 1024 * 1024 // 8
+
+
+@pytest.mark.parametrize("name", [n for n in FAMILY if "subsampled" not in n])
+def test_half_precision_overflows_nowhere(name: str) -> None:
+    """Features of 20 at 3136 positions: their plain sum, and the keys' with the values', are beyond 65504."""
+    block = FAMILY[name](8).eval()
+    with torch.no_grad():
+        for parameter in block.parameters():
+            parameter.fill_(0.1)
+        assert block.half()(torch.full((1, 8, 4, 28, 28), 20.0, dtype=torch.float16)).isfinite().all()
 
 
 @pytest.mark.parametrize("name", [n for n in FAMILY if "subsampled" not in n])

@@ -231,6 +231,7 @@ def test_gaussian_on_large_features_does_not_overflow(dtype: torch.dtype, size: 
         ({"axes": "channels"}, "axes is 'channels'; expected one of spacetime, space, time"),
         ({"subsample_where": "during"}, "subsample_where is 'during'; expected one of before, after"),
         ({"subsample": (2, 2)}, r"subsample is \(2, 2\); expected False or three sizes"),
+        ({"subsample": True}, "subsample is True; expected False or three sizes"),
         ({"subsample": (1, 0, 2)}, "expected False or three sizes"),
         ({"axes": "time", "subsample": (1, 2, 2)}, "each place needs its keys; take"),
         ({"axes": "space", "subsample": (2, 2, 2)}, "each frame needs its keys; take"),

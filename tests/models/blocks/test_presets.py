@@ -152,6 +152,7 @@ def test_kernel_of_eca_is_that_of_the_official_code() -> None:
 
 _GC: Any = GlobalContext  # of options that the types refuse, too
 _VAR: Any = SEVar1
+_ECA: Any = EfficientChannel
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,9 @@ _VAR: Any = SEVar1
         (partial(GlobalContext, 64, ratio=1.0), "ratio is 1.0; expected a share"),
         (partial(_GC, 64, pool="max"), "pool is 'max'; expected one of attention, average, att, avg"),
         (partial(_GC, 64, fusion="concat"), "fusion is 'concat'; expected one of add, scale, both"),
-        (partial(_GC, 64, fusion="scale", gate="tanh"), "gate is 'tanh'; expected 'sigmoid', or 'identity'"),
+        (partial(_GC, 64, fusion="scale", gate="tanh"), "gate is 'tanh'; expected one of sigmoid, identity"),
+        (partial(_GC, 64, gate="nonsense"), "gate is 'nonsense'; expected one of sigmoid, identity"),
+        (partial(_ECA, 64, kernel="x"), "kernel is 'x'; expected an odd number"),
         (partial(EfficientChannel, 64, kernel=4), "kernel is 4; expected an odd number"),
         (partial(EfficientChannelNS, 64, kernel=0), "kernel is 0; expected an odd number"),
         (partial(SEGrouped, 64, groups=24), "groups is 24, which does not divide 64 channels"),
