@@ -1,4 +1,4 @@
-"""Time of every non-local form, beside its textbook, pytorchvideo's and mmcv's: forward and backward, interleaved.
+"""Time of every block, beside its textbook form, pytorchvideo's and mmcv's: forward and backward, interleaved.
 
     .venv/bin/python benchmarks/blocks.py [--runs 20] [--batch 2] [--device cpu]
 
@@ -13,16 +13,37 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gcvideo.commands._tables import table
+from gcvideo.models.blocks.efficient_channel import EfficientChannel
+from gcvideo.models.blocks.efficient_channel_ns import EfficientChannelNS
+from gcvideo.models.blocks.global_context import GlobalContext
 from gcvideo.models.blocks.non_local import PAIRWISE, NonLocal
+from gcvideo.models.blocks.se_grouped import SEGrouped
+from gcvideo.models.blocks.se_var1 import SEVar1
+from gcvideo.models.blocks.se_var2 import SEVar2
+from gcvideo.models.blocks.se_var3 import SEVar3
+from gcvideo.models.blocks.simplified_non_local import SimplifiedNonLocal
+from gcvideo.models.blocks.squeeze_excitation import SqueezeExcitation
 
 SITES = {"res3 8x28x28": (512, 8, 28, 28), "res4 8x14x14": (1024, 8, 14, 14)}  # of Slow R50 8x8 at 224 px
 SUB = (1, 2, 2)
+CONTEXT: dict[str, Callable[[int], Any]] = {
+    "GC": GlobalContext,
+    "SNL": SimplifiedNonLocal,
+    "SE": SqueezeExcitation,
+    "SE-Var1": SEVar1,
+    "SE-Var2": SEVar2,
+    "SE-Var3": SEVar3,
+    "SE-GC1": partial(SEGrouped, groups=16),
+    "ECA": EfficientChannel,
+    "ECA-NS": EfficientChannelNS,
+}
 Work = Callable[[], object]
 
 
@@ -42,8 +63,12 @@ def main() -> None:
         for pairwise in PAIRWISE:
             works = {name: _step(block.to(options.device), x) for name, block in _blocks(channels, pairwise).items()}
             rows.append(_row(f"{site} {pairwise}", _medians(works, options.runs)))
+        for name, make in CONTEXT.items():
+            block = make(channels).to(options.device)
+            works = {"ours": _step(block, x), "textbook": _step(_Textbook(block), x)}
+            rows.append(_row(f"{site} {name}", _medians(works, options.runs)))
     for positions in (6272,):
-        rows += [_row(name, _medians(works, options.runs)) for name, works in _cores(positions, options.batch).items()]
+        rows += [_row(name, _medians(works, options.runs)) for name, works in _cores(positions, options).items()]
     print(table(["milliseconds", "ours", "textbook", "pytorchvideo", "mmcv", "best other / ours"], rows))
 
 
@@ -71,13 +96,14 @@ def _blocks(channels: int, pairwise: Any) -> dict[str, Any]:
 
 
 class _Textbook(nn.Module):
-    def __init__(self, block: NonLocal) -> None:
+    def __init__(self, block: Any) -> None:
         super().__init__()
         self.block = block
 
     def forward(self, x: Tensor) -> Tensor:
         """The reference of the same block."""
-        return self.block.reference(x)
+        result: Tensor = self.block.reference(x)
+        return result
 
 
 def _step(block: Any, x: Tensor) -> Work:
@@ -91,11 +117,11 @@ def _step(block: Any, x: Tensor) -> Work:
     return work
 
 
-def _cores(positions: int, batch: int) -> dict[str, dict[str, Work]]:
+def _cores(positions: int, options: argparse.Namespace) -> dict[str, dict[str, Work]]:
     """The pairwise functions alone, forward, at d = 256 and N = N'."""
     forms = importlib.import_module("gcvideo.models.blocks.pairwise")
-    q, k, v = (torch.randn(batch, positions, 256) for _ in range(3))
-    a, b = torch.randn(batch, positions), torch.randn(batch, positions)
+    q, k, v = (torch.randn(options.batch, positions, 256, device=options.device) for _ in range(3))
+    a, b = q[:, :, 0].contiguous(), k[:, :, 0].contiguous()
     return {
         f"core N = N' = {positions} dot product": {
             "ours": lambda: forms.dot_product(q, k, v),
