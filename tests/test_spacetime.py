@@ -43,6 +43,7 @@ def _fit(folder: Path, name: str, *options: str) -> float:
     return _top1(folder / name)
 
 
+@pytest.mark.long
 def test_demo_learns_its_task(demo: Path) -> None:
     assert _top1(demo / "run") >= 0.95
 
@@ -56,6 +57,7 @@ def _data(demo: Path) -> VideoFolder:
     return data
 
 
+@pytest.mark.long
 def test_clip_played_backwards_becomes_the_partner_class(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GCVIDEO_CACHE", str(demo / "cache"))
     data = _data(demo)

@@ -63,7 +63,7 @@ class HasSites(Protocol):
         """The module at a dotted path."""
 
 
-class Fusion(nn.Module):
+class ResidualSum(nn.Module):
     """The addition of a residual block, with a slot before and after it; the branch_fusion of pytorchvideo's block."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Fusion(nn.Module):
 
 def add_slots(res_block: Any) -> None:
     """Gives a pytorchvideo ``ResBlock`` with a bottleneck its four slots; no parameter changes its name."""
-    res_block.branch_fusion = Fusion()
+    res_block.branch_fusion = ResidualSum()
     res_block.activation = _with_slot(res_block.activation, "after_relu")
     res_block.branch2.act_b = _with_slot(res_block.branch2.act_b, "after_3x3")
 
