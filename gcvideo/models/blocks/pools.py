@@ -107,14 +107,15 @@ class _AttentionPool(torch.autograd.Function):
             moment += torch.bmm(share[:, None], rows[:, part]).squeeze(1)
         mean = (attention * seen).sum(dim=1, keepdim=True)
         logits = attention * (seen - mean)
-        left = torch.stack([attention, logits], dim=2).to(x.dtype)  # (N, S, 2)
-        right = torch.stack([g, weight.flatten().to(x.dtype).expand_as(g)], dim=1)  # (N, 2, C)
+        shares, tilts = (each.to(x.dtype)[:, :, None] for each in (attention, logits))  # (N, S, 1)
+        query = weight.flatten().to(x.dtype)
         is_last = x.is_contiguous(memory_format=torch.channels_last_3d)
         layout = torch.channels_last_3d if is_last else torch.contiguous_format  # its rows are a view in both
         gradient = torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=layout)
         target = _rows(gradient)
         for part in _chunks(rows):
-            torch.add(torch.bmm(left[:, part], right), upstream[:, part], out=target[:, part])
+            torch.addcmul(upstream[:, part], shares[:, part], g[:, None], out=target[:, part])
+            target[:, part].addcmul_(tilts[:, part], query)
         dw = (moment - mean * context).sum(dim=0).to(weight.dtype).view_as(weight)
         return gradient, dw, weight.new_zeros(1)
 
