@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "gcvideo"
 # A room may import these (and itself, and errors); the longest name that fits counts.
 MAY_IMPORT = {
     "errors": set[str](),
+    "safe_load": set[str](),
     "records": set[str](),
     "data": {"records"},
     "models.block": set[str](),
@@ -22,12 +23,12 @@ MAY_IMPORT = {
     "models.head": set[str](),
     "models.network": {"models.backbones", "models.head", "models.sites"},
     "models.counting": {"models.network", "models.recompute"},
-    "models.weights": {"models.network"},
+    "models.weights": {"models.network", "safe_load"},
     "training": {"models", "evaluation", "records"},
     "evaluation": {"records"},
-    "tracking": {"records"},
+    "tracking": {"records", "safe_load"},
     "cli": set[str](),
-    "commands": {"data", "evaluation", "models", "records", "tracking", "training"},
+    "commands": {"data", "evaluation", "models", "records", "safe_load", "tracking", "training"},
 }
 
 

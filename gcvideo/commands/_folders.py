@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import pickle
 import shlex
-import warnings
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from gcvideo.errors import InputError
+from gcvideo.safe_load import load_safely
 from gcvideo.tracking.run import new_run_folder
 
 _NAMES = ("last", "best")
@@ -68,7 +64,7 @@ def how_to_continue(folder: Path) -> str:
 
 def classes_in(path: str | Path) -> list[str] | None:
     """The classes that a checkpoint learned; none where it does not say."""
-    states = _read(Path(path)).values()
+    states = load_safely(Path(path), "checkpoint").values()
     return next((list(s["classes"]) for s in states if isinstance(s, dict) and set(s) == {"classes"}), None)
 
 
@@ -86,32 +82,8 @@ def _check_holds_no_run(folder: Path) -> None:
         )
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if path.stat().st_size == 0:
-        raise InputError(f"checkpoint {path} is empty; name another one, such as best.ckpt")
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"checkpoint {path} is damaged, or holds more than weights and plain values, which is not loaded as it "
-            "could run code; name another one, such as best.ckpt"
-        ) from error
-    except Exception as error:  # a damaged file is stumbled over in many ways
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"checkpoint {path} cannot be read: {reason[:120]}; name another one, such as best.ckpt"
-        ) from error
-    return content
-
-
-def _is_zip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"PK"
-
-
 def _check_readable(path: Path) -> None:
-    checkpoint = _read(path)
+    checkpoint = load_safely(path, "checkpoint")
     needed = {"state_dict": dict, "global_step": int, "pytorch-lightning_version": str, "callbacks": dict}
     for name, kind in needed.items():
         if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(name), kind):

@@ -115,10 +115,7 @@ def _text(result: dict[str, Any]) -> str:
     if result["trainable"] != result["params"]:
         parts.append(f"trained: {result['trainable']:,} of the parameters")
     if result["blocks"]:
-        blocks = [
-            [b["name"], f"{b['params']:,}", *(f"{b[k] / 1e6:,.1f}" for k in ("macs", "executed"))]
-            for b in result["blocks"]
-        ]
+        blocks = [_block(block) for block in result["blocks"]]
         header = ["context block (counted in its stage)", "parameters", "M MACs", "executed"]
         parts.append(table(header, blocks))
     parts.append(f"MACs: {result['macs_convention']}\nMiB: {memory['convention']}, for a batch of {batch}")

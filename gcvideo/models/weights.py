@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from torchvision.models import get_model_weights
 
 from gcvideo.errors import InputError
 from gcvideo.models.network import Network
+from gcvideo.safe_load import load_safely
 
 Inflation = Literal["average", "center"]
 ZOO = ("slow_r50", "i3d_r50", "c2d_r50")  # of pytorchvideo, Kinetics-400, 8x8
@@ -56,9 +56,9 @@ def load_pretrained(network: Network, source: str, inflation: Inflation = "avera
     notes += (new_classifier := _drop_other_classifier(weights, own))
     fresh = [path for path in network.block_paths if not any(name.startswith(f"{path}.") for name in weights)]
     missing = [name for name in own if name not in weights and not _may_miss(name, fresh)]
-    _check(
-        source, weights, own, [name for name in missing if not (new_classifier and name.startswith(_classifier(own)))]
-    )
+    if new_classifier:
+        missing = [name for name in missing if not name.startswith(_classifier(own))]
+    _check(source, weights, own, missing)
     network.load_state_dict({**own, **weights})
     return notes + ([f"{len(fresh)} context blocks are new"] if fresh else [])
 
@@ -93,14 +93,7 @@ def _torchvision_weights(network: Network) -> Any:
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever stands in the file, the reader stumbles over it in its own way
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"model.pretrained {path}: not a file of weights that can be read safely ({reason})"
-        ) from error
+    content: Any = load_safely(path, "model.pretrained")
     for key in ("state_dict", "model_state"):  # Lightning and OpenMMLab; pytorchvideo and PySlowFast
         content = content.get(key, content) if isinstance(content, Mapping) else content
     tensors = content if isinstance(content, Mapping) else {}

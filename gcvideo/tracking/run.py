@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
 from gcvideo.errors import InputError
+from gcvideo.safe_load import load_safely
 from gcvideo.tracking.checkpoints import checkpoints_without_folder
 from gcvideo.tracking.metrics_log import MetricsLog, cut_metrics
 from gcvideo.tracking.wandb_run import start_wandb
@@ -117,21 +117,21 @@ def make_folder(folder: Path, *, is_new: bool) -> Path:
 
 
 def _make_new(folder: Path) -> Path:
-    """Making it is what reserves it."""
-    for number in itertools.count(2):
-        candidate = folder if number == 2 else folder.with_name(f"{folder.name}-{number - 1}")
+    """The folder, or its name with the first free number behind it; making it is what reserves it."""
+    names = itertools.chain([folder.name], (f"{folder.name}-{number}" for number in itertools.count(2)))
+    while True:
         try:
+            candidate = folder.with_name(next(names))
             candidate.mkdir()
         except FileExistsError:
             continue
         return candidate
-    raise AssertionError("there is always another number")
 
 
 def _state_in(ckpt_path: str | None) -> tuple[str | None, int]:
     """W&B run id and number of optimizer steps in a checkpoint; none and 0 without one."""
     if not ckpt_path:
         return None, 0
-    checkpoint = torch.load(ckpt_path, map_location="cpu", weights_only=True, mmap=True)
+    checkpoint = load_safely(Path(ckpt_path), "checkpoint")
     state = checkpoint.get("callbacks", {}).get(RunTracker.__qualname__, {})
     return state.get("wandb_run_id"), int(checkpoint.get("global_step", 0))

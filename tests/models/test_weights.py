@@ -116,11 +116,21 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path: Path, image_net: 
         load_pretrained(small, str(path))
 
 
-@pytest.mark.parametrize("content", [b"", b"text", pickle.dumps({"a": print})])
-def test_file_that_is_no_file_of_weights_is_refused(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "weights.pth is empty; name another one"),
+        (b"text", "weights.pth cannot be read: .*; name another one"),
+        (
+            pickle.dumps({"a": print}),
+            "weights.pth is damaged, or holds more than weights .* could run code",
+        ),
+    ],
+)
+def test_file_that_is_no_file_of_weights_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="not a file of weights that can be read safely"):
+    with pytest.raises(InputError, match=f"model.pretrained .*{message}"):
         load_pretrained(Network(SlowOnly(width=8), 5), str(path))
 
 

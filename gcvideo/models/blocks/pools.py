@@ -72,8 +72,6 @@ class AttentionPool(Pool):
         """As ``forward``, in fewer passes over the features; compilers fuse the plain form by themselves."""
         if torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export() or x.is_meta:
             return x, self(x)
-        if torch.is_autocast_enabled(x.device.type):  # as the convolution would
-            x = x.to(torch.get_autocast_dtype(x.device.type)) if x.dtype != torch.float64 else x
         passed, context = _AttentionPool.apply(x, self.mask.weight, self.mask.bias)
         return passed, context[:, None, None, None]
 

@@ -23,14 +23,13 @@ def _random(module: nn.Module) -> None:
             parameter.normal_(std=0.3)
 
 
-@every_form
 @pytest.mark.parametrize("subsample", [False, (1, 2, 2)])
-@pytest.mark.parametrize("use_scale", [True, False])
+@pytest.mark.parametrize(  # mmcv scales embedded Gaussians only
+    ("pairwise", "use_scale"), [("embedded_gaussian", True), *((pairwise, False) for pairwise in PAIRWISE)]
+)
 def test_block_equals_mmcv(pairwise: Any, subsample: Any, use_scale: bool) -> None:
     with warnings.catch_warnings(action="ignore"):
         peer = importlib.import_module("mmcv.cnn.bricks").NonLocal3d
-    if use_scale and pairwise != "embedded_gaussian":
-        pytest.skip("mmcv scales embedded Gaussians only")
     norm = {"type": "BN3d"}
     theirs = peer(16, use_scale=use_scale, mode=pairwise, sub_sample=bool(subsample), norm_cfg=norm).double()
     _random(theirs)
