@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_LEAST = {"label": 0, "start": 0, "first_frame": 0, "num_frames": 1, "fps": 0, "width": 1, "height": 1, "num_bytes": 0}
+
 
 @dataclass(frozen=True)
 class VideoRecord:
@@ -17,12 +19,19 @@ class VideoRecord:
         path: where the file is, absolute or relative to the working folder.
         label: class number, 0-based, into the class list of the manifest.
         split: ``train``, ``val`` or ``test``; a folder without splits is all ``train``.
-        num_frames: frames that really decode, not what the header promises.
+        start: seconds from the first shown frame of the file to the beginning of the labelled part.
+        end: seconds to its end; the file's duration where all of it is meant.
+        first_frame: number of the labelled part's first frame in the file, 0-based.
+        num_frames: frames of the labelled part that really decode, not what the header promises.
         fps: average frames per second, of the decodable frames.
+        is_vfr: whether the time from frame to frame varies; then frames are chosen by their real time stamps.
         width: pixels, upright (after the rotation flag).
         height: pixels, upright (after the rotation flag).
         codec: FFmpeg's name of the video codec, such as ``h264``.
-        reader: which implementation in ``data/decode.py`` gives the right frames: ``decord`` or ``pyav``.
+        duration: seconds from the first shown frame to the end of the last.
+        readers: the decoders that give the right frames and how, as measured, the best first, such as
+            ``decord:seek pyav:forward``.
+        damage: empty, or what is wrong with the file though it decodes.
         num_bytes: file size, to see that a file has changed.
         modified_ns: modification time, to see that a file has changed.
 
@@ -33,19 +42,27 @@ class VideoRecord:
     path: str
     label: int
     split: str
+    start: float
+    end: float
+    first_frame: int
     num_frames: int
     fps: float
+    is_vfr: bool
     width: int
     height: int
     codec: str
-    reader: str
+    duration: float
+    readers: str
+    damage: str
     num_bytes: int
     modified_ns: int
 
     def __post_init__(self) -> None:
-        for name, least in {"label": 0, "num_frames": 1, "fps": 0, "width": 1, "height": 1, "num_bytes": 0}.items():
+        for name, least in _LEAST.items():
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least {least}")
+        if not self.end >= self.start:
+            raise ValueError(f"end is {self.end}, before start {self.start}")
 
 
 @dataclass(frozen=True)
@@ -57,7 +74,9 @@ class Sample:
         label: class number.
         video_index: position of the video in its split.
         view_indices: ``int64 (V,)``, which of the video's views these are.
-        failure: empty, or why the video could not be read (then the clips are black and not valid).
+        failure: empty, or why the video could not be read.
+        is_valid: False where the clips are black because it could not be read; True for clips of a substitute.
+        fallback: empty, or which decoder failed and which one stood in.
     """
 
     clips: Tensor
@@ -65,6 +84,8 @@ class Sample:
     video_index: int
     view_indices: Tensor
     failure: str = ""
+    is_valid: bool = True
+    fallback: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,8 +97,9 @@ class Batch:
         labels: ``int64 (B,)``.
         video_indices: ``int64 (B,)``.
         view_indices: ``int64 (B, V)``.
-        valid: ``bool (B, V)``; False where the video could not be read.
+        valid: ``bool (B, V)``; False where the video could not be read and none stands in for it.
         failures: one line for each video that could not be read.
+        fallbacks: one line for each video of which a decoder failed and another stood in.
 
     Raises:
         ValueError: if the shapes do not belong together; the message shows them.
@@ -89,6 +111,7 @@ class Batch:
     view_indices: Tensor
     valid: Tensor
     failures: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = tuple(self.clips.shape)
@@ -105,7 +128,7 @@ class Batch:
     def collate(cls, samples: Sequence[Sample]) -> Batch:
         """Stacks samples of equal shape."""
         view_indices = torch.stack([sample.view_indices for sample in samples])
-        readable = torch.tensor([not sample.failure for sample in samples])
+        readable = torch.tensor([sample.is_valid for sample in samples])
         return cls(
             clips=torch.stack([sample.clips for sample in samples]),
             labels=torch.tensor([sample.label for sample in samples]),
@@ -113,6 +136,7 @@ class Batch:
             view_indices=view_indices,
             valid=readable[:, None].expand_as(view_indices).contiguous(),
             failures=tuple(sample.failure for sample in samples if sample.failure),
+            fallbacks=tuple(sample.fallback for sample in samples if sample.fallback),
         )
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
@@ -131,6 +155,7 @@ class Batch:
             function(self.view_indices),
             function(self.valid),
             self.failures,
+            self.fallbacks,
         )
 
     def __len__(self) -> int:

@@ -3,8 +3,11 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -12,6 +15,7 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 from gcvideo.data.encode import write_video
+from gcvideo.records import VideoRecord
 
 os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"  # Lightning's calls, not ours
 
@@ -69,6 +73,45 @@ def numbered_frames(num_frames: int, height: int = 48, width: int = 64) -> NDArr
 def frame_numbers(frames: NDArray[np.uint8]) -> list[int]:
     """Which frames these are: (..., H, W, 3) to numbers, flattened."""
     return [round(float(value) / 5) for value in frames.mean(axis=(-3, -2, -1)).reshape(-1)]
+
+
+def video_record(path: Path | str, **values: Any) -> VideoRecord:
+    """A record as the index writes it of ``numbered_video``, with some values changed."""
+    plain: dict[str, Any] = {
+        "label": 0,
+        "split": "train",
+        "start": 0.0,
+        "end": 1.6,
+        "first_frame": 0,
+        "num_frames": 40,
+        "fps": 25.0,
+        "is_vfr": False,
+        "width": 64,
+        "height": 48,
+        "codec": "h264",
+        "duration": 1.6,
+        "readers": "pyav:seek",
+        "damage": "",
+        "num_bytes": 1,
+        "modified_ns": 1,
+    }
+    return VideoRecord(path=str(path), **plain | values)
+
+
+def write_variable_rate(path: Path, milliseconds: list[int]) -> Path:
+    """Frame k has the brightness 5 * k and is shown for ``milliseconds[k]``."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=50, options={"crf": "1", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        now = 0
+        for picture, length in zip(numbered_frames(len(milliseconds)), milliseconds, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = now, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+            now += length
+        container.mux(stream.encode())
+    return path
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ from gcvideo.records import Batch, Sample
 
 
 def _sample(index: int, failure: str = "") -> Sample:
-    return Sample(torch.zeros(2, 3, 4, 8, 8, dtype=torch.uint8), 1, index, torch.arange(2), failure)
+    return Sample(
+        torch.zeros(2, 3, 4, 8, 8, dtype=torch.uint8), 1, index, torch.arange(2), failure, is_valid=not failure
+    )
 
 
 def test_collate_stacks_and_marks_what_failed() -> None:

@@ -32,6 +32,7 @@ from gcvideo.commands._results import evaluate_best, finish
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.errors import InputError
 from gcvideo.tracking.checkpoints import checkpoint_callbacks
+from gcvideo.tracking.failures import FailedVideos
 from gcvideo.tracking.progress import progress_callbacks, shows_bar
 from gcvideo.tracking.run import RunTracker
 from gcvideo.tracking.throughput import Throughput
@@ -189,6 +190,7 @@ class VideoCLI(LightningCLI):
         return [
             self.tracker,
             Throughput(),
+            FailedVideos(self.tracker, self.datamodule.reading.max_failed),
             *rates,
             *bars,
             *(checkpoint_callbacks(options.best_after) if saving else []),

@@ -53,7 +53,7 @@ def _report(manifest: Manifest, out: Path) -> None:
     print("  ".join([f"{'class':<{width}}", *(f"{split:>6}" for split in splits)]))
     for label, name in enumerate(manifest.classes):
         print("  ".join([f"{name:<{width}}", *(f"{counts[split, label]:>6}" for split in splits)]))
-    readers = Counter(record.reader for record in manifest.records)
+    readers = Counter(record.readers.split()[0].partition(":")[0] for record in manifest.records)
     print(f"{len(manifest.records)} videos ({', '.join(f'{n} by {name}' for name, n in sorted(readers.items()))})")
     if manifest.bad:
         print(f"{len(manifest.bad)} files cannot be decoded, see {out.with_name(out.stem + '.bad.csv')}:")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from gcvideo.errors import InputError, is_control
 
@@ -19,18 +20,38 @@ VIDEO_SUFFIXES = frozenset(
 )
 
 
+class Entry(NamedTuple):
+    """One labelled video, or one labelled part of a video.
+
+    Attributes:
+        path: a video file, or a folder of numbered pictures.
+        label: class number.
+        split: ``train``, ``val`` or ``test``.
+        start: seconds from the first shown frame to the beginning of the part.
+        end: seconds to its end; None is the end of the file.
+        fps: frames per second of a folder of pictures; a video file says its own.
+    """
+
+    path: Path
+    label: int
+    split: str
+    start: float = 0.0
+    end: float | None = None
+    fps: float = 0.0
+
+
 @dataclass(frozen=True)
 class Annotations:
     """What a source of labels says, before any file is opened.
 
     Attributes:
         classes: class names; the position is the label.
-        entries: path, label and split of every video, sorted.
+        entries: the labelled videos, in the order of the source.
         notes: what was passed over, a line each.
     """
 
     classes: tuple[str, ...]
-    entries: tuple[tuple[Path, int, str], ...]
+    entries: tuple[Entry, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -120,15 +141,13 @@ def _check_name(root: Path, name: str) -> None:
         )
 
 
-def _entries(
-    found: dict[str, list[Path]], classes: tuple[str, ...]
-) -> tuple[list[tuple[Path, int, str]], Counter[str]]:
-    entries: list[tuple[Path, int, str]] = []
+def _entries(found: dict[str, list[Path]], classes: tuple[str, ...]) -> tuple[list[Entry], Counter[str]]:
+    entries: list[Entry] = []
     passed: Counter[str] = Counter()
     for split, folders in found.items():
         for folder in folders:
             videos = [path for path in _files(folder, passed) if _wanted(path, passed)]
-            entries += [(path, classes.index(folder.name), split) for path in sorted(videos)]
+            entries += [Entry(path, classes.index(folder.name), split) for path in sorted(videos)]
     return entries, passed
 
 
@@ -176,10 +195,8 @@ def _no_video(passed: Counter[str]) -> str:
     )
 
 
-def _check_no_class_is_empty(
-    found: dict[str, list[Path]], entries: list[tuple[Path, int, str]], classes: tuple[str, ...]
-) -> None:
-    filled = {(split, label) for _, label, split in entries}
+def _check_no_class_is_empty(found: dict[str, list[Path]], entries: list[Entry], classes: tuple[str, ...]) -> None:
+    filled = {(entry.split, entry.label) for entry in entries}
     for split, folders in found.items():
         for folder in folders:
             if (split, classes.index(folder.name)) not in filled:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from gcvideo.data.reading import why_not
 from gcvideo.errors import InputError
 from gcvideo.records import VideoRecord
 
@@ -22,9 +23,11 @@ def check_sizes(data: VideoDataModule) -> None:
     Raises:
         InputError: naming the option and its value.
     """
-    for name in ("num_frames", "frame_stride", "batch_size", "num_test_clips"):
+    for name in ("num_frames", "frame_stride", "batch_size", "num_test_clips", "clips_per_video"):
         if getattr(data, name) < 1:
             raise InputError(f"data.{name} is {getattr(data, name)}; expected at least 1")
+    if data.target_fps is not None and not 0 < data.target_fps < 1000:
+        raise InputError(f"data.target_fps is {data.target_fps}; expected frames per second above 0, or null")
     if data.num_workers < 0:
         raise InputError(f"data.num_workers is {data.num_workers}; expected 0 or more")
     if data.num_test_crops not in (1, 3):
@@ -53,6 +56,17 @@ def check_training(
             f"{videos} training videos do not fill one batch of {batch_size} on {devices} device(s); "
             f"lower --data.batch_size to at most {videos // devices}"
         )
+
+
+def check_reader(records: list[VideoRecord], reader: str) -> None:
+    """Refuses a decoder that was insisted on and is not right for every video.
+
+    Raises:
+        InputError: with the number of videos, the first one, and the cure.
+    """
+    wrong = [error for record in records if (error := why_not(record, reader))]
+    if wrong:
+        raise InputError(f"{len(wrong)} of {len(records)} videos cannot be read so; the first: {wrong[0]}")
 
 
 def absent_classes(classes: tuple[str, ...], train: list[VideoRecord], chooses: list[VideoRecord]) -> list[str]:

@@ -11,14 +11,16 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from gcvideo.data.annotations import Annotations
-from gcvideo.data.checks import absent_classes, check_same_classes, check_sizes, check_training
-from gcvideo.data.dataset import ClipSpec, VideoDataset
+from gcvideo.data.checks import absent_classes, check_reader, check_same_classes, check_sizes, check_training
+from gcvideo.data.clips import ClipSpec, Sampling, Short
+from gcvideo.data.dataset import VideoDataset
 from gcvideo.data.holdout import check_holdout, hold_out
 from gcvideo.data.index import index_videos
 from gcvideo.data.manifest import Manifest, read_manifest
 from gcvideo.data.progress import counted_progress
+from gcvideo.data.reading import Reading
 from gcvideo.data.sampler import EpochSampler
-from gcvideo.data.transforms import Augmentation, EvalTransform, TrainTransform
+from gcvideo.data.transforms import Augmentation, EvalTransform, TrainTransform, unflipped_labels
 from gcvideo.errors import InputError
 from gcvideo.records import Batch, Sample, VideoRecord
 
@@ -35,12 +37,17 @@ class VideoDataModule(LightningDataModule, ABC):
         manifest: a manifest that ``gcvideo index`` wrote; without it the source is indexed by itself.
         num_frames: frames in a clip.
         frame_stride: video frames from one clip frame to the next.
+        target_fps: frames per second that all videos are brought to first; null takes their frames as they come.
+        sampling: ``dense`` clips, or ``segments`` (TSN): a frame from each of num_frames equal parts of the video.
+        short: a video shorter than a clip is looped (``loop``), or its last frame is held (``hold``).
+        clips_per_video: training clips from one decode (repeated augmentation); the batch grows by this factor.
         crop_px: side of the square the network sees.
         short_side_px: validation and test resize the short side to this before the crop; default: crop_px.
         test_crop_px: side of the square in the test, larger where a network is tested so; default: crop_px.
         batch_size: videos in a batch on each device.
         num_workers: loader processes; they do not change the results.
         augmentation: what is varied in training.
+        reading: which decoders are used, and what becomes of a video that cannot be read.
         holdout: share of the training videos that is held out to choose the best checkpoint on; 0 takes the val split.
         group: a regular expression; training files with the same match are held out together (UCF101: ``_g(\d+)_``).
         num_test_clips: clips a video in the test, at regular places.
@@ -53,12 +60,17 @@ class VideoDataModule(LightningDataModule, ABC):
         manifest: str | None = None,
         num_frames: int = 8,
         frame_stride: int = 8,
+        target_fps: float | None = None,
+        sampling: Sampling = "dense",
+        short: Short = "loop",
+        clips_per_video: int = 1,
         crop_px: int = 224,
         short_side_px: int | None = None,
         test_crop_px: int | None = None,
         batch_size: int = 8,
         num_workers: int = 2,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
+        reading: Reading = Reading(),  # noqa: B008 (frozen)
         holdout: float = 0.0,
         group: str | None = None,
         num_test_clips: int = 1,
@@ -68,6 +80,8 @@ class VideoDataModule(LightningDataModule, ABC):
         super().__init__()
         self.manifest_file = manifest or None
         self.num_frames, self.frame_stride, self.crop_px = num_frames, frame_stride, crop_px
+        self.target_fps, self.sampling, self.short = target_fps, sampling, short
+        self.clips_per_video, self.reading = clips_per_video, reading
         self.short_side_px, self.test_crop_px = short_side_px or crop_px, test_crop_px or crop_px
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.augmentation, self.holdout, self.group = augmentation, holdout, group
@@ -120,6 +134,7 @@ class VideoDataModule(LightningDataModule, ABC):
 
     def setup(self, stage: str) -> None:
         """Reads the manifest and refuses a stage that has no videos, before a run folder is made."""
+        check_reader(list(self.manifest().records), self.reading.reader)
         if stage == "fit":
             check_training(self.classes, self.train_records(), self.batch_size, self.trainer)
         if stage in ("fit", "validate") and not self.val_records():
@@ -162,8 +177,16 @@ class VideoDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Random clips in an order that is a function of (seed, epoch)."""
-        dataset = self._dataset(
-            self.train_records(), 0, TrainTransform(self.crop_px, self.augmentation), 1, self.crop_px
+        unflipped = unflipped_labels(self.augmentation, self.classes)
+        transform = TrainTransform(self.crop_px, self.augmentation, unflipped)
+        dataset = VideoDataset(
+            self.train_records(),
+            self._spec(self.clips_per_video),
+            transform,
+            crop_px=self.crop_px,
+            is_training=True,
+            seed=self.seed,
+            reading=self.reading,
         )
         return self._loader(dataset, self.batch_size, shuffle=True)
 
@@ -181,20 +204,20 @@ class VideoDataModule(LightningDataModule, ABC):
     def _eval_loader(
         self, records: list[VideoRecord], num_clips: int, num_crops: int, crop_px: int
     ) -> DataLoader[Sample]:
-        transform = EvalTransform(self.short_side_px, crop_px, num_crops)
-        dataset = self._dataset(records, num_clips, transform, num_crops, crop_px)
+        dataset = VideoDataset(
+            records,
+            self._spec(num_clips),
+            EvalTransform(self.short_side_px, crop_px, num_crops),
+            crop_px=crop_px,
+            is_training=False,
+            views_per_clip=num_crops,
+            seed=self.seed,
+            reading=self.reading,
+        )
         return self._loader(dataset, max(1, self.batch_size // (num_clips * num_crops)), shuffle=False)
 
-    def _dataset(
-        self,
-        records: list[VideoRecord],
-        num_clips: int,
-        transform: TrainTransform | EvalTransform,
-        num_views: int,
-        crop_px: int,
-    ) -> VideoDataset:
-        spec = ClipSpec(self.num_frames, self.frame_stride, num_clips)
-        return VideoDataset(records, spec, transform, crop_px=crop_px, views_per_clip=num_views, seed=self.seed)
+    def _spec(self, num_clips: int) -> ClipSpec:
+        return ClipSpec(self.num_frames, self.frame_stride, num_clips, self.target_fps, self.sampling, self.short)
 
     def _loader(self, dataset: VideoDataset, batch_size: int, *, shuffle: bool) -> DataLoader[Sample]:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

@@ -1,14 +1,16 @@
 """Opens a video, reads the frames asked for, closes it. Nothing is kept, no random number is drawn.
 
-Both implementations give the same frames: upright, edit lists respected. decord is faster, but silently gives
-wrong frames for some files; ``data/probe.py`` measures for each file which of the two may be used.
+Every reader in ``data/readers/`` gives the same frames: upright, edit lists respected. Some silently give wrong
+frames for some files; ``data/probe.py`` measures for each file which of them may be used, and how.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import Protocol, cast
 
 import av
 import numpy as np
@@ -19,47 +21,89 @@ Frames = NDArray[np.uint8]
 # FFmpeg's names of the containers whose suffixes are read as videos.
 _FORMATS = "mov,mp4,matroska,webm,avi,asf,flv,mpegts,mpeg,mpegvideo,m4v,h264,hevc,ogg,gif,mxf,rm,dv"
 
-try:
-    import decord
-except ImportError:  # no wheel for this platform
-    HAS_DECORD = False
-else:
-    HAS_DECORD = True
+READERS = ("decord", "torchcodec", "pyav", "pictures")  # in order of preference where several are right
+WAYS = ("seek", "forward")
 
 
 class DecodeError(RuntimeError):
     """A video gives fewer frames than asked for, or none; the message names the file."""
 
 
+class Reader(Protocol):
+    """What a file in ``data/readers/`` has at its top level."""
+
+    def is_installed(self) -> bool:
+        """Whether it can be used here."""
+
+    def read(self, path: str, wanted: NDArray[np.int64], way: str) -> Frames:
+        """The frames ``wanted``, rising and distinct: ``uint8 (len(wanted), H, W, 3)``.
+
+        Args:
+            path: the file.
+            wanted: frame numbers, counted from the first shown frame.
+            way: ``seek`` may jump to key frames; ``forward`` decodes all frames from the first one on.
+
+        Raises:
+            DecodeError: if the file cannot be opened or ends before the highest number.
+        """
+
+
+@cache
+def get_reader(name: str) -> Reader:
+    """The reader of that name.
+
+    Raises:
+        DecodeError: if there is none, or it is not installed.
+    """
+    if name not in READERS:
+        raise DecodeError(f"no reader {name!r}; there are {', '.join(READERS)}")
+    reader = cast(Reader, import_module(f"gcvideo.data.readers.{name}"))
+    if not reader.is_installed():
+        raise DecodeError(f"{name} is not installed")
+    return reader
+
+
+def is_installed(name: str) -> bool:
+    """Whether a reader can be used here."""
+    try:
+        return get_reader(name).is_installed()
+    except DecodeError:
+        return False
+
+
 def read_frames(path: str | Path, indices: NDArray[np.int64], reader: str) -> Frames:
     """The frames at ``indices``, each decoded once: ``uint8 (*indices.shape, H, W, 3)``, RGB, 0-255.
 
     Args:
-        path: the file.
+        path: the file; for ``pictures`` a folder.
         indices: frame numbers in 0 <= index < number of decodable frames, any shape, any order, repeats allowed.
-        reader: ``decord`` or ``pyav``; where decord is not installed, PyAV reads all.
+        reader: name and way, such as ``decord:seek`` or ``pyav:forward``; the way may be left out (``seek``).
 
     Raises:
-        DecodeError: if the file cannot be opened or ends before the highest index.
+        DecodeError: if the file cannot be opened or ends before the highest index; the message names it.
     """
-    if not Path(path).is_file():
+    if not Path(path).exists() or Path(path).is_dir() != (reader.split(":")[0] == "pictures") or is_special(path):
         raise DecodeError(f"{path}: no such file, or not a regular one")
     wanted, inverse = np.unique(indices, return_inverse=True)
+    name, _, way = reader.partition(":")
     try:
-        frames = READERS[reader if HAS_DECORD else "pyav"](str(path), wanted)
+        frames = get_reader(name).read(str(path), wanted, way or "seek")
     except (av.FFmpegError, DecodeError) as error:
-        raise DecodeError(f"{path}: {_first_line(error)}") from error
+        raise DecodeError(f"{path}: {first_line(error)}") from error
     return frames[inverse.reshape(indices.shape)]
+
+
+def is_special(path: str | Path) -> bool:
+    """Whether it is a pipe, a socket or a device: opening one may wait for ever."""
+    return not (Path(path).is_file() or Path(path).is_dir())
 
 
 def forward(path: str | Path) -> Iterator[av.VideoFrame]:
     """Every shown frame of a video's first real video stream, in order, by PyAV; damaged packets give none."""
     with open_video(path) as container:
         stream = first_video_stream(container)
-        stream.thread_type = "SLICE"  # frame threads would decode ahead of what is read
-        stream.codec_context.thread_count = 1
-        for packet in container.demux(stream):
-            yield from _frames_of(packet)
+        for packet in container.demux(one_thread(stream)):
+            yield from frames_of(packet)
 
 
 def open_video(path: str | Path) -> av.container.InputContainer:
@@ -67,7 +111,15 @@ def open_video(path: str | Path) -> av.container.InputContainer:
     return av.open(str(path), options={"format_whitelist": _FORMATS})
 
 
-def _frames_of(packet: av.Packet[av.VideoStream]) -> list[av.VideoFrame]:
+def one_thread(stream: av.VideoStream) -> av.VideoStream:
+    """Frame threads would decode ahead of what is read."""
+    stream.thread_type = "SLICE"
+    stream.codec_context.thread_count = 1
+    return stream
+
+
+def frames_of(packet: av.Packet[av.VideoStream]) -> list[av.VideoFrame]:
+    """What a packet decodes to; nothing where it is damaged."""
     try:
         return [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
     except av.InvalidDataError:
@@ -92,47 +144,7 @@ def to_rgb(frame: av.VideoFrame) -> Frames:
     return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), quarter_turns))
 
 
-def _read_pyav(path: str, wanted: NDArray[np.int64]) -> Frames:
-    needed = set(wanted.tolist())
-    found = []
-    for number, frame in enumerate(forward(path)):
-        if number in needed:
-            found.append(to_rgb(frame))
-            if len(found) == len(needed):
-                return np.stack(found)
-    raise DecodeError(f"ends before frame {wanted[-1]}; index the data again with: gcvideo index")
-
-
-def decord_length(path: str) -> int:
-    """How many frames decord believes a video to have.
-
-    Raises:
-        DecodeError: if decord cannot open it, or is not installed.
-    """
-    if not HAS_DECORD:
-        raise DecodeError("decord is not installed")
-    with _decord_errors():
-        return len(decord.VideoReader(path, num_threads=1))
-
-
-def _read_decord(path: str, wanted: NDArray[np.int64]) -> Frames:
-    with _decord_errors():
-        video = decord.VideoReader(path, num_threads=1)
-        frames: Frames = video.get_batch(wanted).asnumpy()
-        return frames
-
-
-@contextmanager
-def _decord_errors() -> Iterator[None]:
-    try:
-        yield
-    except (decord.DECORDError, RuntimeError, IndexError) as error:
-        raise DecodeError(_first_line(error)) from error
-
-
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[0].strip() if lines else type(error).__name__
-
-
-READERS: dict[str, Callable[[str, NDArray[np.int64]], Frames]] = {"pyav": _read_pyav, "decord": _read_decord}

@@ -7,19 +7,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gcvideo.data.annotations import Annotations
+from gcvideo.data.annotations import Annotations, Entry
 from gcvideo.data.decode import DecodeError
 from gcvideo.data.manifest import Manifest, check_place, read_manifest, write_manifest
 from gcvideo.data.pools import process_pool
-from gcvideo.data.probe import probe_video
+from gcvideo.data.probe import probe_pictures, probe_video
+from gcvideo.data.segments import file_state, record_of
 from gcvideo.errors import InputError
 from gcvideo.records import VideoRecord
 
-_Entry = tuple[Path, int, str]
+_Key = tuple[str, float, float | None]
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file to be decoded, and the parts of it that are labelled."""
+
+    path: Path
+    entries: tuple[Entry, ...]
 
 
 def index_videos(
@@ -33,7 +42,7 @@ def index_videos(
     """Verifies every video and writes the manifest; a file whose size and time are unchanged is not decoded again.
 
     Args:
-        annotations: which files, with label and split.
+        annotations: which files, with label, split and part.
         path: the manifest to write (and to take unchanged rows from).
         num_workers: processes; 0 means one for each processor.
         on_start: called once with the number of files that must be decoded.
@@ -44,17 +53,15 @@ def index_videos(
     """
     check_place(path)
     known = _known_records(path)
-    results: dict[Path, VideoRecord | str] = {}
-    changed: list[_Entry] = []
+    results: dict[Entry, VideoRecord | str] = {}
     for entry in annotations.entries:
-        record = known.get(os.path.abspath(entry[0]))
-        if record is not None and _is_unchanged(record, entry[0]):
-            results[entry[0]] = replace(record, path=str(entry[0]), label=entry[1], split=entry[2])
-        else:
-            changed.append(entry)
+        record = _known(known, entry)
+        if record is not None and _is_unchanged(record, entry):
+            results[entry] = replace(record, path=str(entry.path), label=entry.label, split=entry.split)
+    changed = _by_file(entry for entry in annotations.entries if entry not in results)
     on_start(len(changed))
-    for entry, result in zip(changed, _probe_all(changed, num_workers), strict=True):
-        results[entry[0]] = result
+    for file, found in zip(changed, _probe_all(changed, num_workers), strict=True):
+        results.update(zip(file.entries, found, strict=True))
         on_video()
     manifest = _manifest(annotations, results)
     write_manifest(manifest, path)
@@ -69,49 +76,65 @@ def cached_manifest_path(root: Path) -> Path:
     return cache / "manifests" / f"{Path(absolute).name[:50]}-{digest}.csv"
 
 
-def _known_records(path: Path) -> dict[str, VideoRecord]:
-    """Rows of an earlier manifest by absolute path; none where there is no readable one."""
+def _known_records(path: Path) -> dict[_Key, VideoRecord]:
+    """Rows of an earlier manifest; none where there is no readable one."""
     try:
-        return {os.path.abspath(record.path): record for record in read_manifest(path).records}
+        records = read_manifest(path).records
     except InputError:
         return {}
+    whole = {_key(r.path, r.start, None): r for r in records if r.end == r.duration}
+    return whole | {_key(r.path, r.start, r.end): r for r in records}
 
 
-def _is_unchanged(record: VideoRecord, path: Path) -> bool:
-    status = path.stat()
-    return (status.st_size, status.st_mtime_ns) == (record.num_bytes, record.modified_ns)
+def _known(records: dict[_Key, VideoRecord], entry: Entry) -> VideoRecord | None:
+    """The row of the same part; an end behind the end of the file is the end of the file."""
+    to_the_end = records.get(_key(entry.path, entry.start, None))
+    if to_the_end is not None and (entry.end is None or entry.end >= to_the_end.duration):
+        return to_the_end
+    return records.get(_key(entry.path, entry.start, entry.end))
 
 
-def _probe_all(entries: list[_Entry], num_workers: int) -> Iterator[VideoRecord | str]:
-    workers = min(num_workers or os.cpu_count() or 1, len(entries))
+def _key(path: str | Path, start: float, end: float | None) -> _Key:
+    return os.path.abspath(path), start, end
+
+
+def _is_unchanged(record: VideoRecord, entry: Entry) -> bool:
+    try:
+        return file_state(entry.path) == (record.num_bytes, record.modified_ns) and entry.fps in (0, record.fps)
+    except (OSError, DecodeError):
+        return False
+
+
+def _by_file(entries: Iterable[Entry]) -> list[_File]:
+    """Each file once, however many parts of it are labelled."""
+    files: dict[Path, list[Entry]] = {}
+    for entry in entries:
+        files.setdefault(entry.path, []).append(entry)
+    return [_File(path, tuple(parts)) for path, parts in files.items()]
+
+
+def _probe_all(files: list[_File], num_workers: int) -> Iterator[list[VideoRecord | str]]:
+    workers = min(num_workers or os.cpu_count() or 1, len(files))
     if workers <= 1:
-        yield from map(_probe_one, entries)
+        yield from map(_probe_one, files)
         return
     with process_pool(workers) as pool:
-        yield from pool.map(_probe_one, entries, chunksize=4)
+        yield from pool.map(_probe_one, files, chunksize=4)
 
 
-def _probe_one(entry: _Entry) -> VideoRecord | str:
-    path, label, split = entry
+def _probe_one(file: _File) -> list[VideoRecord | str]:
     try:
-        status = path.stat()
-        probe = probe_video(path)
+        state = file_state(file.path)
+        probe = probe_pictures(file.path, file.entries[0].fps) if file.path.is_dir() else probe_video(file.path)
     except (DecodeError, OSError) as error:
-        return str(error)
-    return VideoRecord(
-        path=str(path),
-        label=label,
-        split=split,
-        num_bytes=status.st_size,
-        modified_ns=status.st_mtime_ns,
-        **asdict(probe),
-    )
+        return [str(error) if isinstance(error, DecodeError) else error.strerror or str(error)] * len(file.entries)
+    return [record_of(entry, probe, state) for entry in file.entries]
 
 
-def _manifest(annotations: Annotations, results: dict[Path, VideoRecord | str]) -> Manifest:
-    in_order = [(path, results[path]) for path, _, _ in annotations.entries]
+def _manifest(annotations: Annotations, results: dict[Entry, VideoRecord | str]) -> Manifest:
+    in_order = [(entry.path, results[entry]) for entry in annotations.entries]
     records = tuple(result for _, result in in_order if isinstance(result, VideoRecord))
-    bad = tuple((str(path), result) for path, result in in_order if isinstance(result, str))
+    bad = tuple(dict.fromkeys((str(path), result) for path, result in in_order if isinstance(result, str)))
     if not records:
         raise InputError(f"none of the {len(bad)} videos can be decoded; the first: {bad[0][0]}: {bad[0][1]}")
     return Manifest(annotations.classes, records, bad)

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from gcvideo.data.annotations import SPLITS
-from gcvideo.data.decode import READERS
+from gcvideo.data.decode import READERS, WAYS
 from gcvideo.errors import InputError
 from gcvideo.records import VideoRecord
 
 _COLUMNS = [field.name for field in fields(VideoRecord)]
 _BAD_COLUMNS = ["path", "reason"]
-_NUMBERS: dict[str, type] = {name: int for name in ("num_frames", "width", "height", "num_bytes", "modified_ns")}
-_NUMBERS["fps"] = float
+_INTEGERS = ("first_frame", "num_frames", "width", "height", "num_bytes", "modified_ns")
+_NUMBERS: dict[str, type] = dict.fromkeys(_INTEGERS, int) | dict.fromkeys(("start", "end", "fps", "duration"), float)
 
 
 @dataclass(frozen=True)
@@ -120,16 +120,20 @@ def read_classes(path: Path) -> tuple[str, ...]:
 
 
 def _record(row: dict[str, str], path: Path, line: int, classes: tuple[str, ...]) -> VideoRecord:
-    missing = [name for name in _COLUMNS if row.get(name) in (None, "")]
+    missing = [name for name in _COLUMNS if row.get(name) in (None, "") and name != "damage"]
     if missing:
         raise InputError(f"{path}, line {line}: no value for {missing[0]}; make the manifest again with: gcvideo index")
     if row["label"] not in classes:
         raise InputError(f"{path}, line {line}: label {row['label']!r} is not in {_beside(path, '.classes.txt').name}")
-    for name, choices in {"reader": READERS, "split": SPLITS}.items():
-        if row[name] not in choices:
-            raise InputError(f"{path}, line {line}: {name} is {row[name]!r}, expected one of {', '.join(choices)}")
+    readers = [f"{name}:{way}" for name in READERS for way in WAYS]
+    for name, value, choices in [("split", row["split"], SPLITS), ("is_vfr", row["is_vfr"], ("False", "True"))] + [
+        ("readers", value, readers) for value in row["readers"].split()
+    ]:
+        if value not in choices:
+            raise InputError(f"{path}, line {line}: {name} is {value!r}, expected one of {', '.join(choices)}")
     values: dict[str, Any] = {name: _number(row, name, path, line) for name in _NUMBERS}
-    values |= {name: row[name] for name in ("split", "codec", "reader")}
+    values |= {name: row[name] or "" for name in ("split", "codec", "readers", "damage")}
+    values["is_vfr"] = row["is_vfr"] == "True"
     try:
         return VideoRecord(path=str(path.parent / row["path"]), label=classes.index(row["label"]), **values)
     except ValueError as error:

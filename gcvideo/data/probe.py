@@ -8,75 +8,147 @@ from pathlib import Path
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from gcvideo.data.decode import (
-    HAS_DECORD,
     DecodeError,
     Frames,
-    decord_length,
     first_video_stream,
     forward,
+    is_special,
     open_video,
-    read_frames,
     to_rgb,
 )
+from gcvideo.data.readers import decord as decord_reader
+from gcvideo.data.readers import pictures
+from gcvideo.data.trust import right_readers
 
-# decord goes wrong just before and after a key frame that it seeks to (open GOPs), after any seek (WMV), or from the
-# first frame on (edit lists, program streams). So it is compared around the key frames with these numbers, and at this
-# many places spread over the file, the last frame among them.
+# A decoder goes wrong just before and after a key frame that it seeks to (open GOPs), after any seek (WMV), or from
+# the first frame on (edit lists, program streams). So it is compared around the key frames with these numbers, and at
+# this many places spread over the file, the last frame among them.
 _CHECKED_KEY_FRAMES = (1, 2, 4, 8)
 _BEFORE_KEY_FRAME = 4
 _PLACES = 7
-# Mean difference of one frame decoded twice: 0.0 for 8-bit 4:2:0 of even size, up to 0.73 for 10 bit and odd sizes
-# (measured on 43 files of many codecs); neighbouring frames of a moving scene differ by 1 to 17.
-_SAME_FRAME_LEVELS = 0.8
+# Frames whose pictures are compared by their small grey copies: all equal is one picture repeated.
+_FINGERPRINT_PX = 16
+_VARIABLE = 0.25  # of a frame's time: so far may a frame lie from where a constant rate puts it
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a file really holds; the attributes are those of ``VideoRecord``."""
+    """What a file really holds; the attributes are those of ``VideoRecord``, and ``times`` of all frames in seconds."""
 
-    num_frames: int
     fps: float
+    is_vfr: bool
     width: int
     height: int
     codec: str
-    reader: str
+    duration: float
+    readers: str
+    damage: str
+    times: NDArray[np.float64]
 
 
 @dataclass
 class _Seen:
-    """What one pass over all frames leaves: stretches of consecutive frames to compare, and times."""
+    """What one pass over all frames leaves: stretches of consecutive frames to compare, times, distinct pictures."""
 
     stretches: list[dict[int, Frames]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    pictures: set[bytes] = field(default_factory=set)
+    corrupt: int = 0
     last: Frames | None = None
 
 
+@dataclass(frozen=True)
+class _Header:
+    codec: str
+    fps: float
+    num_frames: int  # as the header says; 0 where it does not
+    num_packets: int
+    num_shown: int  # packets that an edit list does not cut away
+
+
 def probe_video(path: Path) -> Probe:
-    """Decodes every frame in order, and compares decord's random access with it around a few key frames.
+    """Decodes every frame in order, and compares the decoders' random access with it around a few key frames.
 
     Raises:
         DecodeError: if the file has no decodable video frame; the message says why.
     """
+    if is_special(path):
+        raise DecodeError("not a regular file")
     try:
-        codec, header_fps = _header(path)  # first, as it refuses what decord would follow
-        seen = _decode_all(path, _spread(path))
+        header = _header(path)  # first, as it refuses what decord would follow
+        seen = _decode_all(path, _spread(path, header))
     except av.FFmpegError as error:
         raise DecodeError(f"cannot be decoded: {error.strerror}") from error
     if seen.last is None:
         raise DecodeError("no frame decodes")
+    times = _filled(np.array(seen.times), header.fps)
+    fps = rate(times) or header.fps
     height, width = seen.last.shape[:2]
-    reader = "decord" if HAS_DECORD and _decord_is_right(path, seen) else "pyav"
-    return Probe(len(seen.times), _fps(seen.times) or header_fps, width, height, codec, reader)
+    return Probe(
+        fps=fps,
+        is_vfr=varies(times, fps),
+        width=width,
+        height=height,
+        codec=header.codec,
+        duration=round(float(times[-1] - times[0] + (1 / fps if fps else 0)), 6),
+        readers=right_readers(path, len(seen.times), seen.stretches),
+        damage=_damage(header, seen),
+        times=times - times[0],
+    )
 
 
-def _spread(path: Path) -> set[int]:
-    """Frame numbers spread over what decord believes the file to hold; none where it cannot open it."""
-    try:
-        return set(np.linspace(0, decord_length(str(path)) - 1, _PLACES).round().astype(int).tolist())
-    except DecodeError:
-        return set()
+def probe_pictures(folder: Path, fps: float) -> Probe:
+    """Opens every picture of a folder.
+
+    Raises:
+        DecodeError: if one cannot be opened or has another size; or no rate is given.
+    """
+    if fps <= 0:
+        raise DecodeError("a folder of pictures has no rate; give it: gcvideo index --fps 25")
+    files = pictures.list_pictures(folder)
+    shapes = {pictures.read(str(folder), np.array([number]), "seek").shape[1:3] for number in range(len(files))}
+    if len(shapes) > 1:
+        raise DecodeError("its pictures have different sizes; make them equal")
+    (height, width), total = shapes.pop(), len(files)
+    return Probe(
+        fps, False, width, height, "pictures", round(total / fps, 6), "pictures:seek", "", np.arange(total) / fps
+    )
+
+
+def rate(times: NDArray[np.float64]) -> float:
+    """Average frames per second from the time stamps; 0 where they do not tell."""
+    if len(times) < 2 or times[-1] <= times[0]:
+        return 0.0
+    return round(float((len(times) - 1) / (times[-1] - times[0])), 6)
+
+
+def varies(times: NDArray[np.float64], fps: float) -> bool:
+    """Whether frames lie elsewhere than a constant rate puts them."""
+    if fps == 0:
+        return False
+    offsets = (times - times[0]) * fps - np.arange(len(times))
+    return bool(np.ptp(offsets) > 2 * _VARIABLE)
+
+
+def _filled(times: NDArray[np.float64], fps: float) -> NDArray[np.float64]:
+    """Times that a container does not give, or gives out of order, are those of a constant rate."""
+    if np.isfinite(times).all() and (np.diff(times) > 0).all():
+        return times
+    return np.arange(len(times)) / (fps or 25.0)
+
+
+def _spread(path: Path, header: _Header) -> set[int]:
+    """Frame numbers spread over what the file is believed to hold."""
+    believed = header.num_shown
+    if decord_reader.is_installed():
+        try:
+            believed = decord_reader.length(str(path))
+        except DecodeError:
+            pass
+    return set(np.linspace(0, believed - 1, _PLACES).round().astype(int).tolist())
 
 
 def _decode_all(path: Path, places: set[int]) -> _Seen:
@@ -90,40 +162,34 @@ def _decode_all(path: Path, places: set[int]) -> _Seen:
                 stretch = [*before, frame]
                 seen.stretches.append({number - len(before) + k: to_rgb(f) for k, f in enumerate(stretch)})
         seen.times.append(frame.time if frame.time is not None else float("nan"))
+        if len(seen.pictures) < 2:
+            seen.pictures.add(_fingerprint(frame))
+        seen.corrupt += frame.is_corrupt
         before.append(frame)
     seen.last = to_rgb(before[-1]) if before else None
     return seen
 
 
-def _decord_is_right(path: Path, seen: _Seen) -> bool:
-    """Whether decord counts the same frames and gives the same pictures, each stretch after a seek of its own."""
-    try:
-        if decord_length(str(path)) != len(seen.times):
-            return False
-        return all(
-            _are_same(list(stretch.values()), read_frames(path, np.array(list(stretch)), "decord"))
-            for stretch in reversed(seen.stretches)
-        )
-    except DecodeError:
-        return False
+def _fingerprint(frame: av.VideoFrame) -> bytes:
+    return frame.reformat(_FINGERPRINT_PX, _FINGERPRINT_PX, "gray").to_ndarray().tobytes()
 
 
-def _are_same(expected: list[Frames], found: Frames) -> bool:
-    if expected[0].shape != found.shape[1:]:
-        return False
-    differences = np.abs(np.stack(expected).astype(np.int16) - found).mean(axis=(1, 2, 3))
-    return float(differences.max()) <= _SAME_FRAME_LEVELS
+def _damage(header: _Header, seen: _Seen) -> str:
+    """What is wrong with a file that decodes; empty where nothing is seen."""
+    found, total = [], len(seen.times)
+    missing = max(header.num_frames - header.num_packets, 0) + max(header.num_shown - total, 0)
+    if missing:
+        found.append(f"{missing} of {missing + total} frames do not decode")
+    if seen.corrupt:
+        found.append(f"{seen.corrupt} frames are marked as corrupt")
+    if total > 2 and len(seen.pictures) == 1:
+        found.append("one picture repeated")
+    return "; ".join(found)
 
 
-def _fps(times: list[float]) -> float:
-    """Average frames per second from the time stamps; 0 where they do not tell."""
-    seen = np.array(times)[np.isfinite(times)]
-    if len(seen) < 2 or seen[-1] <= seen[0]:
-        return 0.0
-    return round(float((len(seen) - 1) / (seen[-1] - seen[0])), 3)
-
-
-def _header(path: Path) -> tuple[str, float]:
+def _header(path: Path) -> _Header:
     with open_video(path) as container:
         stream = first_video_stream(container)
-        return stream.codec_context.codec.canonical_name, float(stream.average_rate or 0)
+        shown = [not packet.is_discard for packet in container.demux(stream) if packet.size]
+        codec = stream.codec_context.codec.canonical_name
+        return _Header(codec, float(stream.average_rate or 0), stream.frames, len(shown), sum(shown))

@@ -84,7 +84,6 @@ class ActionRecognition(LightningModule):
         self.pretrained, self.inflation = pretrained, inflation
         self.scores = VideoScores()
         self.evaluation: Evaluation | None = None
-        self._reported: set[str] = set()
 
     def forward(self, clips: Tensor) -> Tensor:
         """Logits (N, K) of clips (N, 3, T, H, W), uint8 0-255 or floating 0-1."""
@@ -113,9 +112,6 @@ class ActionRecognition(LightningModule):
         hits = (logits.argmax(dim=1) == targets.argmax(dim=1)).float().mean() * valid.any()
         self.log("train/loss", loss, prog_bar=True, batch_size=len(clips))
         self.log("train/top1", hits, prog_bar=True, batch_size=len(clips))
-        self._report(batch)
-        failed = float(len(batch.failures))
-        self.log("data/failed", failed, on_step=False, on_epoch=True, reduce_fx="sum", sync_dist=True, batch_size=1)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -153,7 +149,6 @@ class ActionRecognition(LightningModule):
         return num_optimizer_steps(batches, epochs, trainer.accumulate_grad_batches, trainer.max_steps)
 
     def _score(self, batch: Batch) -> None:
-        self._report(batch)
         self.scores.update(batch, self(_flat(batch)[0]))
 
     def _finish(self, split: Literal["val", "test"]) -> None:
@@ -162,13 +157,6 @@ class ActionRecognition(LightningModule):
         for name, value in numbers.items():
             self.log(f"{split}/{name}", value, prog_bar=name == "top1")
         self.log(f"{split}/failed", float(len(self.evaluation.failures)))
-
-    def _report(self, batch: Batch) -> None:
-        """Names each video that cannot be read, once a run."""
-        for failure in batch.failures:
-            if failure not in self._reported:
-                log.warning(f"cannot be read, and counts for nothing: {failure}")
-                self._reported.add(failure)
 
 
 def _flat(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

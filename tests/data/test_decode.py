@@ -8,12 +8,17 @@ import av
 import numpy as np
 import pytest
 
-from gcvideo.data.decode import HAS_DECORD, READERS, DecodeError, read_frames
+from gcvideo.data.decode import DecodeError, is_installed, read_frames
 from gcvideo.data.probe import probe_video
 from tests.conftest import frame_numbers
 
 readers = pytest.mark.parametrize(
-    "reader", [name for name in READERS if name != "decord" or HAS_DECORD], ids=lambda name: name
+    "reader",
+    [
+        reader
+        for reader in ("decord:seek", "decord:forward", "pyav:seek", "pyav:forward", "torchcodec:seek")
+        if is_installed(reader.split(":")[0])
+    ],
 )
 
 
@@ -41,8 +46,10 @@ def test_a_page_under_a_video_name_names_the_file(tmp_path: Path, reader: str) -
 
 def test_probe_counts_the_frames_and_trusts_decord_with_a_plain_file(numbered_video: Path) -> None:
     probe = probe_video(numbered_video)
-    expected = (40, 25.0, 64, 48, "h264", "decord" if HAS_DECORD else "pyav")
-    assert (probe.num_frames, probe.fps, probe.width, probe.height, probe.codec, probe.reader) == expected
+    assert (len(probe.times), probe.fps, probe.width, probe.height, probe.codec) == (40, 25.0, 64, 48, "h264")
+    assert (probe.duration, probe.is_vfr, probe.damage) == (1.6, False, "")
+    right = [f"{name}:seek" for name in ("decord", "torchcodec", "pyav") if is_installed(name)]
+    assert probe.readers.split() == right
 
 
 def test_probe_says_why_a_file_is_no_video(tmp_path: Path) -> None:
@@ -61,7 +68,7 @@ def _rows(readme: Path) -> dict[str, int]:
 def test_zoo_is_counted_as_ffmpeg_counts_it(shared_data: Path) -> None:
     expected = _rows(shared_data / "zoo" / "README.md")
     assert len(expected) == 49  # 43 playable, 6 damaged ones with frames
-    found = {name: probe_video(shared_data / "zoo" / name).num_frames for name in expected}
+    found = {name: len(probe_video(shared_data / "zoo" / name).times) for name in expected}
     assert found == expected
 
 
@@ -81,8 +88,8 @@ def test_zoo_frames_are_those_of_a_full_decode(shared_data: Path) -> None:
         if count < 3 or "large" in name:
             continue
         indices = np.unique(np.random.default_rng(0).integers(0, count, 8))
-        every = read_frames(path, np.arange(count), "pyav")
-        found = read_frames(path, indices, probe_video(path).reader)
+        every = read_frames(path, np.arange(count), "pyav:forward")
+        found = read_frames(path, indices, probe_video(path).readers.split()[0])
         assert np.abs(every[indices].astype(int) - found).mean() < 2, name
 
 
@@ -90,13 +97,13 @@ def test_rotated_phone_video_is_upright(shared_data: Path) -> None:
     path = shared_data / "zoo" / "rotate90_phone.mp4"
     with av.open(str(path)) as container:
         assert container.streams.video[0].width == 256
-    assert read_frames(path, np.array([0]), "pyav").shape == (1, 256, 144, 3)
+    assert read_frames(path, np.array([0]), "pyav:seek").shape == (1, 256, 144, 3)
 
 
 def test_pipe_in_place_of_a_video_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.mp4")
     with pytest.raises(DecodeError, match=r"a.mp4: no such file, or not a regular one"):
-        read_frames(tmp_path / "a.mp4", np.array([0]), "pyav")
+        read_frames(tmp_path / "a.mp4", np.array([0]), "pyav:seek")
 
 
 def test_playlist_that_names_other_files_is_not_followed(numbered_video: Path, tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ import pytest
 from gcvideo.data.holdout import check_holdout, hold_out
 from gcvideo.errors import InputError
 from gcvideo.records import VideoRecord
+from tests.conftest import video_record
 
 
 def _records(groups: int, clips: int, classes: int = 2) -> list[VideoRecord]:
     return [
-        VideoRecord(f"c{c}/v_x{c}_g{g:02d}_c{k:02d}.avi", c, "train", 9, 25.0, 8, 8, "h264", "pyav", 1, 1)
+        video_record(f"c{c}/v_x{c}_g{g:02d}_c{k:02d}.avi", label=c)
         for c in range(classes)
         for g in range(groups)
         for k in range(clips)

@@ -14,9 +14,9 @@ from gcvideo.data.manifest import (
     write_manifest,
 )
 from gcvideo.errors import InputError
-from gcvideo.records import VideoRecord
+from tests.conftest import video_record
 
-RECORD = VideoRecord("", 1, "train", 40, 29.97, 64, 48, "h264", "decord", 1234, 987654321)
+RECORD = video_record("", label=1, fps=29.97, is_vfr=True, start=0.1, damage="1 of 41 frames do not decode")
 NAMES = ["a b.mp4", 'comma, and "quotes".mp4', "ümlaut.mp4", "$(touch x).mp4", "new\nline.mp4"]
 
 

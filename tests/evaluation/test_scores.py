@@ -13,7 +13,10 @@ from gcvideo.records import Batch, Evaluation, Sample
 def _batch(videos: list[int], views: list[int], failures: dict[int, str] | None = None) -> Batch:
     clips = torch.zeros(len(views), 3, 1, 4, 4, dtype=torch.uint8)
     failures = failures or {}
-    return Batch.collate([Sample(clips, v % 3, v, torch.tensor(views), failures.get(v, "")) for v in videos])
+    samples = [
+        Sample(clips, v % 3, v, torch.tensor(views), failures.get(v, ""), is_valid=v not in failures) for v in videos
+    ]
+    return Batch.collate(samples)
 
 
 def _logits(videos: int, views: int) -> Tensor:
