@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,13 +15,6 @@ from gcvideo.errors import InputError
 
 _GREY = (115, 115, 115)  # what the normalisation takes to about zero: 0.45 of 255
 _STRONGEST = 30
-
-
-class Transform(Protocol):
-    """From decoded frames to views; one draw for all frames of a clip."""
-
-    def __call__(self, frames: Tensor, label: int | None = None) -> list[Tensor]:
-        """``uint8 (T, H, W, 3)`` to a list of ``uint8 (3, T, h, w)``; ``label`` is the class number."""
 
 
 @dataclass(frozen=True)
@@ -187,3 +179,6 @@ class EvalTransform:
             left = round((width - self.crop_px) * (0.5 if height > width else place))
             crops.append(F.crop(picture, top, left, self.crop_px, self.crop_px).transpose(0, 1))
         return crops
+
+
+Transform = TrainTransform | EvalTransform
