@@ -32,7 +32,7 @@ class DeadlineReader:
         max_bytes: address space of the subprocess (0.4 GB are its libraries); None for no limit.
 
     Raises:
-        InputError: if ``seconds`` or ``max_bytes`` is not above 0, or the system is Windows.
+        InputError: if ``seconds`` or ``max_bytes`` is not above 0.
     """
 
     def __init__(self, seconds: float, *, max_bytes: int | None = None) -> None:
@@ -40,8 +40,6 @@ class DeadlineReader:
             raise InputError(f"a deadline per clip must be above 0 seconds, got {seconds:g}")
         if max_bytes is not None and max_bytes <= 0:
             raise InputError(f"a limit of memory must be above 0 bytes, got {max_bytes}")
-        if os.name != "posix":
-            raise InputError("a deadline per clip needs Linux or macOS; set data.deadline_s to 0")
         self.seconds, self.max_bytes = seconds, max_bytes
         self._process: DecodeProcess | None = None
 
@@ -56,6 +54,7 @@ class DeadlineReader:
         Raises:
             DecodeError: if ``read_frames`` raises it, the deadline passes, or the subprocess dies.
             RuntimeError: if the subprocess does not start.
+            InputError: on Windows.
         """
         process = self._running()
         try:
@@ -65,7 +64,7 @@ class DeadlineReader:
                 return process.frames(answer["shape"])
         except TimeoutError:
             self.close()
-            cure = "leave it out, or give it longer with data.deadline_s"
+            cure = "leave it out, or give it longer with --data.reading.deadline_s"
             raise DecodeError(f"{path}: does not decode within {self.seconds:g} s; {cure}") from None
         except ConnectionError:
             cause = process.cause_of_death()
@@ -87,6 +86,8 @@ class DeadlineReader:
         if self._process is not None and not self._process.is_alive():
             self.close()
         if self._process is None:
+            if os.name != "posix":
+                raise InputError("a deadline per clip needs Linux or macOS; use --data.reading.guard=none")
             self._process = DecodeProcess.start(self.max_bytes)
         return self._process
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import resource
 import signal
 import struct
 import sys
@@ -27,7 +26,7 @@ LENGTH = struct.Struct("!I")
 
 _PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 # What tells a run to stop or to save reaches every process of its group; this one goes on until its parent ends.
-_LEFT_TO_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_LEFT_TO_THE_PARENT = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 
 
 def pack(message: dict[str, Any]) -> bytes:
@@ -39,11 +38,11 @@ def pack(message: dict[str, Any]) -> bytes:
 def main(arguments: list[str]) -> None:
     """Says that it is ready, then answers each request with the shape of its frames or with what went wrong."""
     parent, shared, max_bytes = (int(argument) for argument in arguments)
-    for number in _LEFT_TO_THE_PARENT:
-        signal.signal(number, signal.SIG_IGN)
+    for name in _LEFT_TO_THE_PARENT:
+        signal.signal(signal.Signals[name], signal.SIG_IGN)
     _end_with(parent)
     if max_bytes:
-        resource.setrlimit(resource.RLIMIT_AS, (max_bytes, max_bytes))
+        _limit_memory(max_bytes)
     with open(0, "rb", closefd=False) as requests, suppress(ConnectionError):  # nobody waits any more
         _send({"ready": True})
         while (request := _receive(requests)) is not None:
@@ -56,6 +55,12 @@ def _end_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before the kernel was told
         sys.exit(0)
+
+
+def _limit_memory(max_bytes: int) -> None:
+    import resource  # not on Windows, where this file is imported but not run
+
+    resource.setrlimit(resource.RLIMIT_AS, (max_bytes, max_bytes))
 
 
 def _receive(requests: BinaryIO) -> dict[str, Any] | None:

@@ -80,7 +80,9 @@ def test_hang_ends_at_the_deadline_and_the_next_read_works(numbered_video: Path)
         hanging = _started(reader, numbered_video)
         os.kill(hanging, signal.SIGSTOP)
         before = time.monotonic()
-        with pytest.raises(DecodeError, match=rf"{numbered_video}: does not decode within 0.4 s; .*data.deadline_s"):
+        with pytest.raises(
+            DecodeError, match=rf"{numbered_video}: does not decode within 0.4 s; .*--data.reading.deadline_s"
+        ):
             reader.read(numbered_video, np.zeros(200_000, np.int64), "pyav")  # more than a pipe holds
         assert 0.4 <= time.monotonic() - before < 5
         assert not _is_running(hanging)
