@@ -202,7 +202,7 @@ class _Numbers(Dataset[tuple[int | None, list[int], int]]):
         return before, frame_numbers(frames), self.reader.pid
 
 
-@pytest.mark.parametrize(("context", "num_workers"), [("fork", 2), ("spawn", 1)])
+@pytest.mark.parametrize(("context", "num_workers"), [("fork", 2), pytest.param("spawn", 1, marks=pytest.mark.long)])
 def test_loader_workers_start_their_own(
     numbered_video: Path, reader: DeadlineReader, context: str, num_workers: int
 ) -> None:
