@@ -19,8 +19,7 @@ from gcvideo.data.decode import (
     to_rgb,
 )
 
-# A frame this far ahead is reached by a seek; nearer ones are decoded on the way.
-_FAR = 8
+_FURTHER_BACK = 8  # frames: a seek that went too far is tried again from there
 
 
 def is_installed() -> bool:
@@ -42,11 +41,7 @@ def time_stamps(path: str) -> NDArray[np.int64]:
         DecodeError: if a packet has none, or two have the same.
     """
     with open_video(path) as container:
-        packets = container.demux(first_video_stream(container))
-        stamps = [packet.pts for packet in packets if packet.size and not packet.is_discard]
-    if any(stamp is None for stamp in stamps) or len(set(stamps)) < len(stamps):
-        raise DecodeError("not every frame has a time stamp of its own")
-    return np.sort(np.array(stamps, dtype=np.int64))
+        return _stamps_and_keys(container, first_video_stream(container))[0]
 
 
 def seconds(path: str) -> NDArray[np.float64]:
@@ -56,6 +51,19 @@ def seconds(path: str) -> NDArray[np.float64]:
     stamps = time_stamps(path)
     found: NDArray[np.float64] = (stamps - stamps[0]) * float(base or 0)
     return found
+
+
+def _stamps_and_keys(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Time stamps of the shown frames, rising, and the numbers of the first and of all key frames; reads to the end."""
+    packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and not p.is_discard]
+    stamps = [stamp for stamp, _ in packets]
+    if any(stamp is None for stamp in stamps) or len(set(stamps)) < len(stamps):
+        raise DecodeError("not every frame has a time stamp of its own")
+    packets.sort()
+    keys = [number for number, (_, is_key) in enumerate(packets) if is_key or number == 0]
+    return np.array([stamp for stamp, _ in packets], dtype=np.int64), np.array(keys, dtype=np.int64)
 
 
 def _read_forward(path: str, wanted: NDArray[np.int64]) -> Frames:
@@ -70,22 +78,26 @@ def _read_forward(path: str, wanted: NDArray[np.int64]) -> Frames:
 
 
 def _read_seeking(path: str, wanted: NDArray[np.int64]) -> Frames:
-    stamps = time_stamps(path)
-    if wanted[-1] >= len(stamps):
-        raise DecodeError(_ended(wanted))
     with open_video(path) as container:
         stream = one_thread(first_video_stream(container))
-        return np.stack([to_rgb(frame) for frame in _at(container, stream, stamps, wanted.tolist())])
+        stamps, keys = _stamps_and_keys(container, stream)
+        if wanted[-1] >= len(stamps):
+            raise DecodeError(_ended(wanted))
+        return np.stack([to_rgb(frame) for frame in _at(container, stream, stamps, keys, wanted.tolist())])
 
 
 def _at(
-    container: av.container.InputContainer, stream: av.VideoStream, stamps: NDArray[np.int64], wanted: list[int]
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    stamps: NDArray[np.int64],
+    keys: NDArray[np.int64],
+    wanted: list[int],
 ) -> Iterator[av.VideoFrame]:
-    """The frames with the numbers ``wanted``, rising."""
+    """The frames with the numbers ``wanted``, rising; frames before a key frame that lies on the way are skipped."""
     frames: Iterator[av.VideoFrame] = iter(())
-    passed = -_FAR - 1
+    passed = -1
     for number in wanted:
-        if number - passed > _FAR and _has_key_frame(stream, stamps[max(passed, 0)], stamps[number]):
+        if keys[np.searchsorted(keys, number, side="right") - 1] > passed + 1:
             frames = iter(())
         frame = _find(frames, stamps[number])
         if frame is None:
@@ -110,7 +122,7 @@ def _seek(
             return frame, frames
         if start == 0:
             raise DecodeError("a frame is not where its time stamp says; index the data again with: gcvideo index")
-        back = max(2 * back, _FAR)
+        back = max(2 * back, _FURTHER_BACK)
 
 
 def _find(frames: Iterator[av.VideoFrame], stamp: int) -> av.VideoFrame | None:
@@ -119,12 +131,6 @@ def _find(frames: Iterator[av.VideoFrame], stamp: int) -> av.VideoFrame | None:
         if frame.pts is not None and frame.pts >= stamp:
             return frame if frame.pts == stamp else None
     return None
-
-
-def _has_key_frame(stream: av.VideoStream, after: int, until: int) -> bool:
-    """Whether the container's index names a key frame between two times; unknown counts as no."""
-    entry = stream.index_entries.search_timestamp(int(until), backward=True) if len(stream.index_entries) else -1
-    return entry >= 0 and stream.index_entries[entry].timestamp > after
 
 
 def _from(container: av.container.InputContainer, stream: av.VideoStream, stamp: int | None) -> Iterator[av.VideoFrame]:
