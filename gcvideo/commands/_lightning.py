@@ -47,7 +47,7 @@ def run(command: str, arguments: list[str]) -> int:
         logging.getLogger(name).setLevel(logging.WARNING)
     import_all_parts()
     arguments, configs = with_found_configs(arguments)
-    _run_cli(command, arguments, configs)
+    run_cli(command, arguments, configs)
     return 0
 
 
@@ -55,20 +55,20 @@ def build(arguments: list[str]) -> ActionRecognition:
     """The task that ``gcvideo fit`` with these arguments would train; nothing is run, no video is opened."""
     import_all_parts()
     arguments, configs = with_found_configs(arguments)
-    task: ActionRecognition = _run_cli("fit", arguments, configs, only_build=True).model
+    task: ActionRecognition = run_cli("fit", arguments, configs, only_build=True).model
     return task
 
 
 def parser_of(command: str) -> LightningArgumentParser:
     """The options of one command; nothing is run."""
     try:
-        _run_cli(command, None, [])
+        run_cli(command, None, [])
     except _ParserOnly as built:
         return built.parser
     raise AssertionError("the command line stops before it parses")
 
 
-def _run_cli(
+def run_cli(
     command: str, arguments: list[str] | None, config_files: list[Path], *, only_build: bool = False
 ) -> LightningCLI:
     """Builds the command line of one command, which runs it; without arguments it stops at its parser."""

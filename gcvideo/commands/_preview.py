@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from gcvideo.commands._configs import with_found_configs
 from gcvideo.commands._errors import explained_checks
 from gcvideo.commands._explain import one_line
-from gcvideo.commands._lightning import _run_cli
+from gcvideo.commands._lightning import run_cli
 from gcvideo.commands._options import import_all_parts
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.errors import plain
@@ -148,7 +148,7 @@ def _build(configs: Sequence[str], options: Sequence[str]) -> tuple[ActionRecogn
     import_all_parts()
     quiet = [f"--trainer.{key}={value}" for key, value in _ONE_DEVICE.items()] + ["--trainer.logger=false"]
     named = [f"--config={config}" for config in configs]
-    cli = _run_cli("fit", *with_found_configs([*named, *quiet, *options]), only_build=True)
+    cli = run_cli("fit", *with_found_configs([*named, *quiet, *options]), only_build=True)
     data: VideoDataModule = cli.datamodule
     data.num_workers = 0
     return cli.model, data, cli.trainer.accumulate_grad_batches

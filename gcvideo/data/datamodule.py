@@ -113,6 +113,7 @@ class VideoDataModule(LightningDataModule, ABC):
 
     def prepare_data(self) -> None:
         """Indexes the source, on one process of each machine; a second time only what has changed."""
+        unflipped_labels(self.augmentation, self.classes)  # a wrong name is refused before the videos are decoded
         if self.manifest_file is not None or self._manifest is not None:
             return
         annotations, path = self.annotations(), self.manifest_path()
