@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gcvideo.data.annotations import Annotations, Entry
 from gcvideo.data.decode import DecodeError
 from gcvideo.data.manifest import Manifest, check_place, read_manifest, write_manifest
-from gcvideo.data.pools import process_pool
-from gcvideo.data.probe import probe_pictures, probe_video
+from gcvideo.data.probe import Probe
+from gcvideo.data.probing import Task, probe_all
 from gcvideo.data.segments import file_state, record_of
 from gcvideo.errors import InputError
 from gcvideo.records import VideoRecord
@@ -36,6 +37,7 @@ def index_videos(
     path: Path,
     *,
     num_workers: int = 0,
+    quick: bool = False,
     on_start: Callable[[int], None] = lambda total: None,
     on_video: Callable[[], None] = lambda: None,
 ) -> Manifest:
@@ -44,7 +46,9 @@ def index_videos(
     Args:
         annotations: which files, with label, split and part.
         path: the manifest to write (and to take unchanged rows from).
-        num_workers: processes; 0 means one for each processor.
+        num_workers: processes; 0 means one for each processor. A file on which one hangs or crashes is a bad one.
+        quick: reads headers and packets only (what that cannot see: ``gcvideo.data.quick.probe_quickly``); such a row
+            has ``modified_ns`` 0, so that the next index looks at the file again.
         on_start: called once with the number of files that must be decoded.
         on_video: called after each decoded file.
 
@@ -60,9 +64,10 @@ def index_videos(
             results[entry] = replace(record, path=str(entry.path), label=entry.label, split=entry.split)
     changed = _by_file(entry for entry in annotations.entries if entry not in results)
     on_start(len(changed))
-    for file, found in zip(changed, _probe_all(changed, num_workers), strict=True):
-        results.update(zip(file.entries, found, strict=True))
-        on_video()
+    with closing(_probe_all(changed, num_workers, quick)) as probed:
+        for file, found in probed:
+            results.update(zip(file.entries, found, strict=True))
+            on_video()
     manifest = _manifest(annotations, results)
     write_manifest(manifest, path)
     return manifest
@@ -113,22 +118,25 @@ def _by_file(entries: Iterable[Entry]) -> list[_File]:
     return [_File(path, tuple(parts)) for path, parts in files.items()]
 
 
-def _probe_all(files: list[_File], num_workers: int) -> Iterator[list[VideoRecord | str]]:
-    workers = min(num_workers or os.cpu_count() or 1, len(files))
-    if workers <= 1:
-        yield from map(_probe_one, files)
-        return
-    with process_pool(workers) as pool:
-        yield from pool.map(_probe_one, files, chunksize=4)
+def _probe_all(files: list[_File], num_workers: int, quick: bool) -> Generator[tuple[_File, list[VideoRecord | str]]]:
+    """Each file with the records of its parts, or with why there are none, in the order in which they are done."""
+    tasks: dict[Task, tuple[_File, tuple[int, int]]] = {}
+    for file in files:
+        try:
+            state = file_state(file.path)
+        except (DecodeError, OSError) as error:
+            reason = str(error) if isinstance(error, DecodeError) else error.strerror or str(error)
+            yield file, [reason] * len(file.entries)
+            continue
+        tasks[Task(file.path, file.entries[0].fps, state[0], quick)] = file, (state[0], 0 if quick else state[1])
+    with closing(probe_all(list(tasks), num_workers=num_workers)) as probed:
+        for task, found in probed:
+            file, state = tasks[task]
+            yield file, [_record(entry, found, state) for entry in file.entries]
 
 
-def _probe_one(file: _File) -> list[VideoRecord | str]:
-    try:
-        state = file_state(file.path)
-        probe = probe_pictures(file.path, file.entries[0].fps) if file.path.is_dir() else probe_video(file.path)
-    except (DecodeError, OSError) as error:
-        return [str(error) if isinstance(error, DecodeError) else error.strerror or str(error)] * len(file.entries)
-    return [record_of(entry, probe, state) for entry in file.entries]
+def _record(entry: Entry, found: Probe | str, state: tuple[int, int]) -> VideoRecord | str:
+    return found if isinstance(found, str) else record_of(entry, found, state)
 
 
 def _manifest(annotations: Annotations, results: dict[Entry, VideoRecord | str]) -> Manifest:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
 import sys
 import threading
@@ -10,24 +12,43 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 
+_PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
+
 
 @contextmanager
 def process_pool(num_workers: int) -> Iterator[ProcessPoolExecutor]:
     """Fresh processes; Ctrl-C and SIGTERM reach the first process, which ends the others."""
-    in_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, _end) if in_main else None
-    pool = ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"), initializer=_leave_signals)
+    with ended_by_sigterm():
+        pool = ProcessPoolExecutor(
+            num_workers, mp_context=get_context("spawn"), initializer=begin_as_a_worker, initargs=(os.getpid(),)
+        )
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM becomes an exit that runs what is to be run at the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _end)
     try:
-        yield pool
+        yield
     finally:
-        pool.shutdown(cancel_futures=True)
-        if in_main:
-            signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before)
+
+
+def begin_as_a_worker(parent: int) -> None:
+    """Leaves Ctrl-C to the process ``parent``, and does not outlive it, even in a decoder that hangs (on Linux)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.name == "posix" and os.getppid() != parent:  # it ended before the kernel was told
+        os._exit(1)
 
 
 def _end(number: int, frame: object) -> None:
     sys.exit(128 + number)
-
-
-def _leave_signals() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
