@@ -15,7 +15,6 @@ from torch.utils.data import Dataset
 
 from gcvideo.data.clips import ClipSpec, Timeline, choose_clips
 from gcvideo.data.decode import DecodeError
-from gcvideo.data.readers.pyav import seconds
 from gcvideo.data.reading import ClipReader, Reading
 from gcvideo.data.transforms import Transform
 from gcvideo.records import Sample, VideoRecord
@@ -110,13 +109,8 @@ class VideoDataset(Dataset[Sample]):
         return iter([indices] if self.is_training else indices[:, None])
 
     def _timeline(self, record: VideoRecord) -> Timeline:
-        first, total = record.first_frame, record.num_frames
-        if not (self.spec.target_fps and record.is_vfr):
-            return Timeline(total, record.fps)
-        times = seconds(record.path)[first : first + total]
-        if len(times) < total:
-            raise DecodeError(f"{record.path}: has changed since it was indexed; run gcvideo index again")
-        return Timeline(total, record.fps, times - times[0])
+        by_time = self.spec.target_fps and record.is_vfr
+        return Timeline(record.num_frames, record.fps, self.reader.times(record) if by_time else None)
 
     def _black(self) -> Tensor:
         num_views = self.spec.num_clips * self.views_per_clip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcvideo.data.deadline import DeadlineReader
-from gcvideo.data.decode import DecodeError, Frames, is_installed, read_frames
+from gcvideo.data.decode import DecodeError, Frames, first_line, forward, is_installed, is_special, read_frames
+from gcvideo.data.readers.pyav import seconds
 from gcvideo.records import VideoRecord
 
 Guard = Literal["damaged", "all", "none"]
@@ -75,10 +78,49 @@ class ClipReader:
             return frames, f"{reasons[0]} (read by {reader} instead)" if reasons else ""
         raise DecodeError(reasons[0])
 
+    def times(self, record: VideoRecord) -> NDArray[np.float64]:
+        """When each frame of the labelled part is shown, seconds from its first one on: ``float64 (num_frames,)``.
+
+        Raises:
+            DecodeError: if the file cannot be opened, or is not the one that was indexed.
+        """
+        first, total = record.first_frame, record.num_frames
+        if is_special(record.path):
+            raise DecodeError(f"{record.path}: no such file, or not a regular one")
+        with _errors_named(record):
+            times = _seconds(record)[first : first + total]
+        if len(times) < total:
+            raise DecodeError(f"{record.path}: has changed since it was indexed; run gcvideo index again")
+        from_zero: NDArray[np.float64] = times - times[0]
+        return from_zero
+
     def _read(self, record: VideoRecord, indices: NDArray[np.int64], reader: str) -> Frames:
         if self.guard == "all" or (self.guard == "damaged" and record.damage):
             return self.process.read(record.path, indices, reader)
-        return read_frames(record.path, indices, reader)
+        with _errors_named(record):
+            return read_frames(record.path, indices, reader)
+
+
+def _seconds(record: VideoRecord) -> NDArray[np.float64]:
+    """Times of all frames of the file: of its packets where each is a frame, else of the frames that decode."""
+    try:
+        if not record.damage:
+            return seconds(record.path)
+    except DecodeError:  # not every packet has a time
+        pass
+    return np.array([frame.time for frame in forward(record.path)], dtype=np.float64)
+
+
+@contextmanager
+def _errors_named(record: VideoRecord) -> Iterator[None]:
+    """A video must not end a run, whatever a decoder makes of it."""
+    try:
+        yield
+    except DecodeError as error:
+        named = str(error).startswith(record.path)
+        raise error if named else DecodeError(f"{record.path}: {error}") from error
+    except Exception as error:
+        raise DecodeError(f"{record.path}: {type(error).__name__}: {first_line(error)}") from error
 
 
 def right_readers_of(record: VideoRecord, reader: str) -> list[str]:
