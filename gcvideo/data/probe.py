@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from gcvideo.data.decode import (
     DecodeError,
     Frames,
-    first_video_stream,
     forward,
     is_special,
-    open_video,
-    to_rgb,
 )
+from gcvideo.data.header import Header, read_header
 from gcvideo.data.readers import decord as decord_reader
 from gcvideo.data.readers import pictures
+from gcvideo.data.rgb import RgbFilter
 from gcvideo.data.trust import right_readers
 
 # A decoder goes wrong just before and after a key frame that it seeks to (open GOPs), after any seek (WMV), or from
@@ -60,15 +59,6 @@ class _Seen:
     last: Frames | None = None
 
 
-@dataclass(frozen=True)
-class _Header:
-    codec: str
-    fps: float
-    num_frames: int  # as the header says; 0 where it does not
-    num_packets: int
-    num_shown: int  # packets that an edit list does not cut away
-
-
 def probe_video(path: Path) -> Probe:
     """Decodes every frame in order, and compares the decoders' random access with it around a few key frames.
 
@@ -78,7 +68,7 @@ def probe_video(path: Path) -> Probe:
     if is_special(path):
         raise DecodeError("not a regular file")
     try:
-        header = _header(path)  # first, as it refuses what decord would follow
+        header = read_header(path)  # first, as it refuses what decord would follow
         seen = _decode_all(path, _spread(path, header))
     except av.FFmpegError as error:
         raise DecodeError(f"cannot be decoded: {error.strerror}") from error
@@ -140,7 +130,7 @@ def _filled(times: NDArray[np.float64], fps: float) -> NDArray[np.float64]:
     return np.arange(len(times)) / (fps or 25.0)
 
 
-def _spread(path: Path, header: _Header) -> set[int]:
+def _spread(path: Path, header: Header) -> set[int]:
     """Frame numbers spread over what the file is believed to hold."""
     believed = header.num_shown
     if decord_reader.is_installed():
@@ -153,6 +143,7 @@ def _spread(path: Path, header: _Header) -> set[int]:
 
 def _decode_all(path: Path, places: set[int]) -> _Seen:
     seen, before, key_frames = _Seen(), deque[av.VideoFrame](maxlen=_BEFORE_KEY_FRAME), 0
+    to_rgb = RgbFilter()
     for number, frame in enumerate(forward(path)):
         if number in places:
             seen.stretches.append({number: to_rgb(frame)})
@@ -174,22 +165,11 @@ def _fingerprint(frame: av.VideoFrame) -> bytes:
     return frame.reformat(_FINGERPRINT_PX, _FINGERPRINT_PX, "gray").to_ndarray().tobytes()
 
 
-def _damage(header: _Header, seen: _Seen) -> str:
+def _damage(header: Header, seen: _Seen) -> str:
     """What is wrong with a file that decodes; empty where nothing is seen."""
-    found, total = [], len(seen.times)
-    missing = max(header.num_frames - header.num_packets, 0) + max(header.num_shown - total, 0)
-    if missing:
-        found.append(f"{missing} of {missing + total} frames do not decode")
+    found, total = header.missing(len(seen.times)), len(seen.times)
     if seen.corrupt:
         found.append(f"{seen.corrupt} frames are marked as corrupt")
     if total > 2 and len(seen.pictures) == 1:
         found.append("one picture repeated")
     return "; ".join(found)
-
-
-def _header(path: Path) -> _Header:
-    with open_video(path) as container:
-        stream = first_video_stream(container)
-        shown = [not packet.is_discard for packet in container.demux(stream) if packet.size]
-        codec = stream.codec_context.codec.canonical_name
-        return _Header(codec, float(stream.average_rate or 0), stream.frames, len(shown), sum(shown))

@@ -16,8 +16,8 @@ from gcvideo.data.decode import (
     frames_of,
     one_thread,
     open_video,
-    to_rgb,
 )
+from gcvideo.data.rgb import RgbFilter
 
 _FURTHER_BACK = 8  # frames: a seek that went too far is tried again from there
 
@@ -67,7 +67,7 @@ def _stamps_and_keys(
 
 
 def _read_forward(path: str, wanted: NDArray[np.int64]) -> Frames:
-    needed = set(wanted.tolist())
+    needed, to_rgb = set(wanted.tolist()), RgbFilter()
     found = []
     for number, frame in enumerate(forward(path)):
         if number in needed:
@@ -78,6 +78,7 @@ def _read_forward(path: str, wanted: NDArray[np.int64]) -> Frames:
 
 
 def _read_seeking(path: str, wanted: NDArray[np.int64]) -> Frames:
+    to_rgb = RgbFilter()
     with open_video(path) as container:
         stream = one_thread(first_video_stream(container))
         stamps, keys = _stamps_and_keys(container, stream)
