@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
+from torch import distributed
 
 from gcvideo.errors import InputError, plain
 from gcvideo.records import Batch
@@ -24,20 +27,20 @@ class FailedVideos(Callback):
 
     Args:
         tracker: knows the run folder.
-        max_failed: share of the training videos, 0 to 1; when more of them have failed (and more than one), the run
-            stops.
+        max_failed: share of the training videos, 0 to 1; when more of them have failed (and more than one, except
+            where the share is 0), the run stops.
     """
 
     def __init__(self, tracker: RunTracker, max_failed: float) -> None:
         self.tracker, self.max_failed = tracker, max_failed
-        self._num_videos = 0
-        self._failed: dict[str, None] = {}  # in the order of their failing
-        self._fallbacks: set[str] = set()
+        self._paths: frozenset[str] = frozenset()  # of the training videos
+        self._failed: dict[str, str] = {}  # path and line of those that failed, in that order
+        self._said: set[str] = set()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Counts the videos of the training."""
         loader: Any = trainer.train_dataloader
-        self._num_videos = len(loader.dataset)
+        self._paths = frozenset(record.path for record in loader.dataset.records)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -48,8 +51,16 @@ class FailedVideos(Callback):
                 name, float(len(lines)), on_step=False, on_epoch=True, reduce_fx="sum", sync_dist=True, batch_size=1
             )
         self._report(batch)
-        if len(self._failed) > max(1.0, self.max_failed * self._num_videos):
-            raise InputError(self._too_many())
+        for line in batch.failures:
+            self._failed.setdefault(_video_of(line, self._paths), line)
+        self._check(self._failed)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Adds up what the ranks have met; each has seen only its share."""
+        if trainer.world_size > 1:
+            of_ranks: list[Any] = [None] * trainer.world_size
+            distributed.all_gather_object(of_ranks, self._failed)
+            self._check({path: line for failed in of_ranks for path, line in failed.items()})
 
     def on_validation_batch_end(
         self,
@@ -60,36 +71,51 @@ class FailedVideos(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Reports."""
+        """Reports; the share that is allowed is one of the training videos."""
         self._report(batch)
 
     on_test_batch_end = on_validation_batch_end
 
     def _report(self, batch: Batch) -> None:
-        for line in batch.fallbacks:
-            if line not in self._fallbacks:
-                self._fallbacks.add(line)
-                log.warning(plain(f"another decoder stands in: {line}"))
-        for line in batch.failures:
-            if line not in self._failed:
-                self._failed[line] = None
-                log.warning(plain(f"cannot be read: {line}"))
-                _append(self.tracker.folder / FAILED_CSV, line)
+        for line in self._new(batch.fallbacks):
+            log.warning(f"another decoder stands in: {_on_one_line(line)}")
+        for line in self._new(batch.failures):
+            log.warning(f"cannot be read: {_on_one_line(line)}")
+            _append(self.tracker.folder / FAILED_CSV, line)
 
-    def _too_many(self) -> str:
-        names = "; ".join(list(self._failed)[:_SHOWN])
+    def _new(self, lines: Iterable[str]) -> list[str]:
+        new = [line for line in dict.fromkeys(lines) if line not in self._said]
+        self._said.update(new)
+        return new
+
+    def _check(self, failed: dict[str, str]) -> None:
+        allowed = self.max_failed * len(self._paths)
+        if len(failed) > (max(1.0, allowed) if allowed else 0):
+            raise InputError(self._too_many(failed))
+
+    def _too_many(self, failed: dict[str, str]) -> str:
+        names = "; ".join(map(_on_one_line, list(failed.values())[:_SHOWN]))
         return (
-            f"{len(self._failed)} of {self._num_videos} training videos cannot be read, more than the share of "
+            f"{len(failed)} of {len(self._paths)} training videos cannot be read, more than the share of "
             f"{self.max_failed:g} that is allowed (--data.reading.max_failed): {names}; all of them are in "
             f"{self.tracker.folder / FAILED_CSV}"
         )
 
 
+def _on_one_line(text: str) -> str:
+    """A file name may hold line breaks."""
+    return plain(text).replace("\n", "\\n")
+
+
+def _video_of(line: str, paths: frozenset[str]) -> str:
+    """The video that a line is about; the line begins with its path, and what follows may differ from time to time."""
+    ends = [place for place, character in enumerate(line) if character == ":"]
+    return next((line[:end] for end in reversed(ends) if line[:end] in paths), line)
+
+
 def _append(path: Path, line: str) -> None:
     """One row at once, so that a kill loses none and several processes may write."""
-    is_new = not path.exists()
+    row = io.StringIO(newline="")
+    csv.writer(row).writerows([[line]] if path.exists() else [["failure"], [line]])
     with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        if is_new:
-            writer.writerow(["failure"])
-        writer.writerow([line])
+        file.write(row.getvalue())

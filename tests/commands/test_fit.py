@@ -195,13 +195,16 @@ def test_block_is_taken_out_from_the_command_line(fit: Fit) -> None:
     assert any("after_relu.gc." in name for name in _weights(fit("moved", "--model.context.gc.position=after_relu")))
 
 
-def test_unreadable_videos_are_counted_not_replaced(fit: Fit, videos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_class_without_a_readable_video_is_masked_and_counted(
+    fit: Fit, videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     fit("index_first", "--trainer.max_epochs=1")
     (classes,) = (Path(os.environ["GCVIDEO_CACHE"]) / "manifests").glob("videos-*.classes.txt")
     manifest = classes.with_name(classes.name.removesuffix(".classes.txt") + ".csv")
     for path in (videos / "train" / "run").glob("*.mp4"):
         path.unlink()
     options = ["--data.root=null", f"--data.manifest={manifest}", "--trainer.max_epochs=1"]
+    options += ["--data.reading.max_failed=0.5"]
     folder = fit("here", *options)
     (row,) = [row for row in read_metrics(folder) if "data/failed" in row]
     assert row["data/failed"] == 6
