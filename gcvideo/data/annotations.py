@@ -1,23 +1,32 @@
-"""Reads a folder with one folder per class: which files, which label, which split. Opens no video."""
+"""Labelled videos: which files, which label, which split, read from any source. Opens no video.
+
+A kind of source is a file in ``data/sources/``: see ``SourceFormat`` for what it has.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+import importlib
+import math
+import os
+import pkgutil
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, cast
 
-from gcvideo.errors import InputError, is_control
+import gcvideo.data.sources
+from gcvideo.errors import InputError
 
 SPLITS = ("train", "val", "test")
-_SPLIT_NAMES = {
+SPLIT_NAMES = {
     **{name: name for name in SPLITS},
-    **{"training": "train", "valid": "val", "validation": "val", "testing": "test"},
+    **{"training": "train", "valid": "val", "validation": "val", "validate": "val", "testing": "test"},
 }
 VIDEO_SUFFIXES = frozenset(
     ".3gp .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .vob .webm .wmv".split()
 )
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 class Entry(NamedTuple):
@@ -55,162 +64,142 @@ class Annotations:
     notes: tuple[str, ...] = ()
 
 
-def read_class_folders(root: Path, class_order: tuple[str, ...] | None = None) -> Annotations:
-    """Reads ``root/CLASS/*`` or ``root/{train,val,test}/CLASS/*``; videos may lie deeper inside a class folder.
+@dataclass(frozen=True)
+class SourceOptions:
+    """What a source does not say by itself; None leaves it to the source.
 
-    The split folders may also be named training, valid, validation or testing, in any case. Hidden files and folders
-    are no part of the data.
-
-    Args:
-        root: the folder.
-        class_order: class names in label order; without it the names are sorted.
+    Attributes:
+        root: the folder that listed paths begin in.
+        split: the split of everything listed, whatever the list says.
+        fold: which of the published splits, from 1.
+        fps: frames per second of folders of pictures, above 0.
+        classes: class names in label order.
 
     Raises:
-        InputError: if there is no such folder, no class, no video, a class that is not in ``class_order``, a name that
-            cannot be written down, or a folder that cannot be read.
+        InputError: if a value is out of its range, or there is no such folder.
     """
-    _check_folder(root)
-    splits = _split_folders(root)
-    bases = splits or {"train": root}
-    found = {split: _subfolders(base) for split, base in bases.items()}
-    names = sorted({folder.name for folders in found.values() for folder in folders})
-    if not names:
-        raise InputError(f"{root}: no class folder in it; expected {root}/CLASS/*.mp4 or {root}/train/CLASS/*.mp4")
-    classes = class_order or tuple(names)
-    _check_classes(root, names, classes)
-    entries, passed = _entries(found, classes)
-    if not entries:
-        raise InputError(f"{root}: {_no_video(passed)}")
-    _check_no_class_is_empty(found, entries, classes)
-    return Annotations(classes, tuple(entries), tuple(_notes(root, splits, passed)))
+
+    root: Path | None = None
+    split: str | None = None
+    fold: int | None = None
+    fps: float | None = None
+    classes: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.root is not None and not self.root.is_dir():
+            raise InputError(f"--root {self.root}: no such folder; name the one that the listed paths begin in")
+        if self.split not in (None, *SPLITS):
+            raise InputError(f"--split is {self.split!r}, expected {', '.join(SPLITS)}", exit_code=2)
+        if self.fold is not None and self.fold < 1:
+            raise InputError(f"--fold is {self.fold}, expected 1 or more", exit_code=2)
+        if self.fps is not None and not 0 < self.fps < math.inf:
+            raise InputError(f"--fps is {self.fps}, expected frames per second above 0", exit_code=2)
 
 
-def _check_folder(root: Path) -> None:
-    if not root.exists():
-        near = next((parent for parent in root.absolute().parents if parent.exists()), root)
-        raise InputError(f"{root}: no such folder (there is {near}); name the folder of your videos (fit: --data.root)")
-    if not root.is_dir():
-        raise InputError(f"{root}: not a folder; name the folder that holds the class folders (fit: --data.root)")
+class SourceFormat(Protocol):
+    """What each file in ``data/sources/`` has; the first line of its docstring is its help, its name its format."""
+
+    READS: frozenset[str]
+    """The options it reads, besides the classes."""
+
+    @staticmethod
+    def claims(sources: tuple[Path, ...]) -> int:
+        """How surely the sources are of this format: 0 they are not, 4 by the names of the files; the surest reads."""
+
+    @staticmethod
+    def read(sources: tuple[Path, ...], options: SourceOptions) -> Annotations:
+        """The videos and labels of the sources."""
 
 
-def _split_folders(root: Path) -> dict[str, Path]:
-    """The folders of the splits: they hold folders; one that holds videos alone is a class."""
-    found: dict[str, Path] = {}
-    for folder in _subfolders(root):
-        split = _SPLIT_NAMES.get(folder.name.lower())
-        if split is None or (not _subfolders(folder) and any(map(_is_video, _children(folder)))):
-            continue
-        if split in found:
-            raise InputError(f"{root}: {found[split].name} and {folder.name} are both the {split} split; keep one")
-        found[split] = folder
-    return {split: found[split] for split in SPLITS if split in found}
+def read_annotations(
+    sources: Sequence[Path], options: SourceOptions | None = None, format_name: str = "auto"
+) -> Annotations:
+    """Reads labels from one source, or from several lists of one format.
+
+    Args:
+        sources: a folder or a list; or several lists, such as one for each split.
+        options: what the sources do not say.
+        format_name: one of ``format_names()``; ``auto`` finds it out.
+
+    Raises:
+        InputError: if there is no such source, no format fits, or the source holds a mistake; it names the line.
+    """
+    options, paths = options or SourceOptions(), tuple(sources)
+    for path in paths:
+        _check_source(path)
+    if format_name not in ("auto", *format_names()):
+        raise InputError(f"--format is {format_name!r}, expected auto, {', '.join(format_names())}", exit_code=2)
+    name = _find_format(paths) if format_name == "auto" else format_name
+    source_format = _load(name)
+    if format_name != "auto" and not source_format.claims(paths):
+        raise InputError(f"{paths[0]}: not of the format {name} ({describe_formats()[name]})")
+    for field in fields(options):
+        if getattr(options, field.name) is not None and field.name not in source_format.READS | {"classes"}:
+            raise InputError(_unread(field.name, name, paths[0]), exit_code=2)
+    return source_format.read(paths, options)
 
 
-def _children(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror}); change its permissions") from error
+def read_class_folders(root: Path, class_order: tuple[str, ...] | None = None) -> Annotations:
+    """Reads a folder with a folder per class, see ``data/sources/class_folders.py``."""
+    return _load("class_folders").read((root,), SourceOptions(classes=class_order))
 
 
-def _subfolders(base: Path) -> list[Path]:
-    return [path for path in _children(base) if path.is_dir() and not path.name.startswith(".")]
+def format_names() -> list[str]:
+    """Every format that is read, sorted."""
+    names = (module.name for module in pkgutil.iter_modules(gcvideo.data.sources.__path__))
+    return sorted(name for name in names if not name.startswith("_"))
 
 
-def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+def describe_formats() -> dict[str, str]:
+    """The name of each format and what it is, in a line."""
+    return {name: (_load(name).__doc__ or "").partition("\n")[0] for name in format_names()}
 
 
-def _check_classes(root: Path, names: list[str], classes: tuple[str, ...]) -> None:
-    for name in names:
-        _check_name(root, name)
-    unknown = [name for name in names if name not in classes]
-    if unknown:
+def check_is_local(path: str, where: str) -> None:
+    """Refuses a place on the network.
+
+    Raises:
+        InputError: naming where it stands.
+    """
+    if _URL.match(path):
+        raise InputError(f"{where}: {path} is on the network; fetch it first and name the file on this machine")
+
+
+def _load(name: str) -> SourceFormat:
+    return cast(SourceFormat, importlib.import_module(f"gcvideo.data.sources.{name}"))
+
+
+def _check_source(path: Path) -> None:
+    if not path.exists():
+        near = next((parent for parent in path.absolute().parents if parent.exists()), path)
+        kind = "file" if path.suffix else "folder"
         raise InputError(
-            f"{root}: class folder {unknown[0]!r} is not in the class list ({len(classes)} names, "
-            f"first {classes[0]!r}); add it there, rename the folder, or leave the class list out (fit: --data.classes)"
+            f"{path}: no such {kind} (there is {near}); name the folder or the list of your videos (fit: --data.root)"
         )
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path}: cannot be read; change its permissions")
 
 
-def _check_name(root: Path, name: str) -> None:
-    """A class name stands on a line of its own in a text file."""
-    if name != name.strip() or name.startswith("#") or any(map(is_control, name)):
-        raise InputError(
-            f"{root}: class folder {name!r} cannot be a class name (no blank at its ends, no # in front, "
-            "valid UTF-8 without line breaks); rename the folder"
-        )
+def _find_format(sources: tuple[Path, ...]) -> str:
+    sure = {name: _load(name).claims(sources) for name in format_names()}
+    best = [name for name, value in sure.items() if value == max(sure.values())]
+    if not sure[best[0]]:
+        raise InputError(f"{sources[0]}: {_found(sources)}; expected one of these formats: {', '.join(sure)}")
+    if len(best) > 1:
+        raise InputError(f"{sources[0]} may be {' or '.join(best)}; say which with --format {best[0]}", exit_code=2)
+    return best[0]
 
 
-def _entries(found: dict[str, list[Path]], classes: tuple[str, ...]) -> tuple[list[Entry], Counter[str]]:
-    entries: list[Entry] = []
-    passed: Counter[str] = Counter()
-    for split, folders in found.items():
-        for folder in folders:
-            videos = [path for path in _files(folder, passed) if _wanted(path, passed)]
-            entries += [Entry(path, classes.index(folder.name), split) for path in sorted(videos)]
-    return entries, passed
+def _found(sources: tuple[Path, ...]) -> str:
+    if len(sources) > 1:
+        return f"the {len(sources)} sources are not lists of one format"
+    if sources[0].suffix.lower() in VIDEO_SUFFIXES:
+        return "this is a video; name the folder or the list that says its class"
+    head = sources[0].read_bytes()[:200] if sources[0].is_file() else b""
+    first = head.decode(errors="replace").strip().partition("\n")[0][:80].strip()
+    return f"its first line is {first!r}"
 
 
-def _files(folder: Path, passed: Counter[str]) -> Iterator[Path]:
-    """All that is not hidden in a class folder and below it."""
-    for path in _children(folder):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir() and path.is_symlink():
-            passed["links to folders inside a class folder"] += 1
-        elif path.is_dir():
-            yield from _files(path, passed)
-        else:
-            yield path
-
-
-def _wanted(path: Path, passed: Counter[str]) -> bool:
-    if not path.is_file():
-        passed["links to nothing, pipes and devices"] += 1
-    elif path.suffix.lower() not in VIDEO_SUFFIXES:
-        passed[f"{path.suffix.lower() or path.name} files"] += 1
-    elif not _is_utf8(path.name):
-        raise InputError(f"{str(path)!r}: this file name is not UTF-8; rename it")
-    else:
-        return True
-    return False
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # Python has put surrogates for bytes that are no text
-        return False
-    return True
-
-
-def _no_video(passed: Counter[str]) -> str:
-    if not passed:
-        return "the class folders are empty; put the videos of each class into its folder"
-    kind, count = passed.most_common(1)[0]
-    suffix = kind.removesuffix(" files") if kind.startswith(".") else ".png"
-    return (
-        f"no video in the class folders, but {count} {kind}; expected video files "
-        f"({', '.join(sorted(VIDEO_SUFFIXES))}); join pictures with: ffmpeg -framerate 25 -i %05d{suffix} out.mp4"
-    )
-
-
-def _check_no_class_is_empty(found: dict[str, list[Path]], entries: list[Entry], classes: tuple[str, ...]) -> None:
-    filled = {(entry.split, entry.label) for entry in entries}
-    for split, folders in found.items():
-        for folder in folders:
-            if (split, classes.index(folder.name)) not in filled:
-                raise InputError(f"{folder}: this class folder has no video; fill it or delete it")
-
-
-def _notes(root: Path, splits: dict[str, Path], passed: Counter[str]) -> list[str]:
-    notes = [f"{root}: passed over {count} {kind}" for kind, count in sorted(passed.items())]
-    for base in (root, *splits.values()):
-        loose = sum(_is_video(path) for path in _children(base))
-        notes += [f"{base}: passed over {loose} videos outside the class folders"] if loose else []
-    if splits:
-        names = {folder.name for folder in splits.values()}
-        ignored = [folder.name for folder in _subfolders(root) if folder.name not in names]
-        beside = f"{root}: passed over the folders beside {', '.join(sorted(names))}: {', '.join(ignored)}"
-        notes += [beside] if ignored else []
-    return notes
+def _unread(option: str, name: str, source: Path) -> str:
+    readers = [other for other in format_names() if option in _load(other).READS]
+    return f"{source} is of the format {name}, which does not read --{option} ({', '.join(readers)} do); leave it out"

@@ -1,11 +1,11 @@
-"""A folder with one folder per class."""
+"""Labelled videos of any source that says everything by itself, such as a folder per class."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from gcvideo.data.annotations import Annotations, read_class_folders
+from gcvideo.data.annotations import Annotations, SourceOptions, read_annotations
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.data.index import cached_manifest_path
 from gcvideo.data.labels import find_classes
@@ -16,13 +16,14 @@ class VideoFolder(VideoDataModule):
     """Videos in ``root/CLASS/``, or in ``root/train/CLASS/`` with ``val`` and ``test`` beside it.
 
     Args:
-        root: the folder; it is indexed at the first use (every video is decoded once) and may be read-only.
-        classes: name of a shipped class list (such as ucf101) or a text file with a class name a line, to fix the
-            order of the labels; without it the folder names are sorted.
+        root: the folder, or a list that ``gcvideo index`` reads without options; it is indexed at the first use (every
+            video is decoded once) and may be read-only. A source that needs options is indexed with ``gcvideo index``.
+        classes: name of a shipped class list (such as ucf101) or a file with a class name a line, to fix the order of
+            the labels; without it the order is that of the source, or that of the sorted names.
         kwargs: see VideoDataModule.
 
     Raises:
-        InputError: if neither ``root`` nor ``manifest`` is given, or both, or the folder has no such layout.
+        InputError: if neither ``root`` nor ``manifest`` is given, or both, or the source holds a mistake.
     """
 
     def __init__(self, root: str | None = None, classes: str | None = None, **kwargs: Any) -> None:
@@ -37,9 +38,10 @@ class VideoFolder(VideoDataModule):
         self.class_list = classes
 
     def annotations(self) -> Annotations:
-        """The files and labels of the folder."""
+        """The files and labels of the source."""
         assert self.root is not None
-        return read_class_folders(self.root, find_classes(self.class_list) if self.class_list else None)
+        classes = find_classes(self.class_list) if self.class_list else None
+        return read_annotations([self.root], SourceOptions(classes=classes))
 
     def manifest_path(self) -> Path:
         """In the user's cache, as the folder may be read-only."""

@@ -1,132 +1,76 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from gcvideo.data.annotations import read_class_folders
+from gcvideo.data.annotations import SourceOptions, describe_formats, format_names, read_annotations
 from gcvideo.errors import InputError
 
 
-def _touch(root: Path, *names: str) -> Path:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return root
-
-
-def test_flat_folders_are_all_train(tmp_path: Path) -> None:
-    found = read_class_folders(_touch(tmp_path, "run/a.mp4", "jump/deep/er/b.AVI", "run/c.mkv"))
-    assert found.classes == ("jump", "run")
-    assert [(path.name, label, split) for path, label, split in found.entries] == [
-        ("b.AVI", 0, "train"),
-        ("a.mp4", 1, "train"),
-        ("c.mkv", 1, "train"),
+def test_every_file_in_sources_is_a_format_with_a_line_of_help() -> None:
+    assert format_names() == [
+        "activitynet",
+        "class_folders",
+        "diving48",
+        "hmdb51",
+        "kinetics",
+        "path_label",
+        "something_something",
+        "table",
+        "ucf101",
     ]
+    assert all(20 < len(text) < 120 and text.endswith(".") for text in describe_formats().values())
 
 
-def test_split_folders_are_splits_and_others_are_noted(tmp_path: Path) -> None:
-    found = read_class_folders(_touch(tmp_path, "train/run/a.mp4", "val/run/b.mp4", "zoo/c.mp4", "train/run/a.json"))
-    assert [split for _, _, split in found.entries] == ["train", "val"]
-    assert found.notes == (
-        f"{tmp_path}: passed over 1 .json files",
-        f"{tmp_path}: passed over the folders beside train, val: zoo",
-    )
+def test_source_that_no_format_fits_is_named_with_its_first_line_and_the_formats(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("\n  hello\nworld\n")
+    with pytest.raises(InputError, match=r"x.txt: its first line is 'hello'; expected one of .*activitynet, class_f"):
+        read_annotations([tmp_path / "x.txt"])
 
 
-def test_class_list_fixes_the_order_and_may_name_more(tmp_path: Path) -> None:
-    found = read_class_folders(_touch(tmp_path, "run/a.mp4", "jump/b.mp4"), ("run", "swim", "jump"))
-    assert {path.parent.name: label for path, label, _ in found.entries} == {"run": 0, "jump": 2}
+def test_video_as_source_is_refused_with_the_cure(tmp_path: Path) -> None:
+    (tmp_path / "x.mp4").write_bytes(b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41")
+    with pytest.raises(InputError, match="this is a video; name the folder or the list that says its class"):
+        read_annotations([tmp_path / "x.mp4"])
+
+
+def test_missing_source_is_named_with_the_part_that_exists(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"{tmp_path}/x/y.csv: no such file .there is {tmp_path}.*--data.root"):
+        read_annotations([tmp_path / "x" / "y.csv"])
+
+
+def test_several_sources_must_be_lists(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("a.mp4 0\n")
+    with pytest.raises(InputError, match="the 2 sources are not lists of one format"):
+        read_annotations([tmp_path / "x.txt", tmp_path])
+
+
+def test_format_that_is_asked_for_must_fit(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("a.mp4 0\n")
+    with pytest.raises(InputError, match=r"x.txt: not of the format hmdb51 \(The split files of HMDB51"):
+        read_annotations([tmp_path / "x.txt"], format_name="hmdb51")
+    with pytest.raises(InputError, match="--format is 'coco', expected auto, activitynet, ") as error:
+        read_annotations([tmp_path / "x.txt"], format_name="coco")
+    assert error.value.exit_code == 2
+
+
+def test_option_that_a_format_does_not_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("a.mp4 0\n")
+    with pytest.raises(InputError, match=r"path_label, which does not read --fold \(hmdb51, ucf101 do\); leave it out"):
+        read_annotations([tmp_path / "x.txt"], SourceOptions(fold=1))
 
 
 @pytest.mark.parametrize(
-    ("files", "message"),
+    ("options", "message"),
     [
-        ([], "no class folder in it"),
-        (["a.mp4"], "no class folder in it"),
-        (["run/a.jpg", "run/b.jpg"], "no video in the class folders, but 2 .jpg files.*ffmpeg -framerate"),
-        (["run/a.mp4", "jump/.hidden"], "jump: this class folder has no video; fill it or delete it"),
-        (["train/run/a.mp4", "val/run/b.txt"], "val/run: this class folder has no video"),
+        ({"split": "dev"}, "--split is 'dev', expected train, val, test"),
+        ({"fold": 0}, "--fold is 0, expected 1 or more"),
+        ({"fps": 0.0}, "--fps is 0.0, expected frames per second above 0"),
+        ({"fps": float("nan")}, "--fps is nan"),
+        ({"root": Path("/nowhere/at/all")}, "--root /nowhere/at/all: no such folder"),
     ],
 )
-def test_folder_without_videos_is_refused(tmp_path: Path, files: list[str], message: str) -> None:
+def test_options_out_of_range_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        read_class_folders(_touch(tmp_path, *files))
-
-
-def test_empty_class_folders_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    with pytest.raises(InputError, match="the class folders are empty; put the videos"):
-        read_class_folders(tmp_path)
-
-
-def test_missing_folder_is_named_with_the_part_that_exists(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"{tmp_path}/x/y: no such folder .there is {tmp_path}.*--data.root"):
-        read_class_folders(tmp_path / "x" / "y")
-
-
-def test_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not a folder"):
-        read_class_folders(_touch(tmp_path, "a.mp4") / "a.mp4")
-
-
-def test_class_outside_the_list_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="'run' is not in the class list"):
-        read_class_folders(_touch(tmp_path, "run/a.mp4"), ("walk",))
-
-
-@pytest.mark.parametrize("names", [("Train", "VAL"), ("training", "validation"), ("train", "Valid")])
-def test_usual_names_of_splits_are_known_in_any_case(tmp_path: Path, names: tuple[str, str]) -> None:
-    found = read_class_folders(_touch(tmp_path, f"{names[0]}/run/a.mp4", f"{names[1]}/run/b.mp4"))
-    assert found.classes == ("run",)
-    assert [split for _, _, split in found.entries] == ["train", "val"]
-
-
-def test_class_that_is_called_like_a_split_stays_a_class(tmp_path: Path) -> None:
-    assert read_class_folders(_touch(tmp_path, "Training/a.mp4", "resting/b.mp4")).classes == ("Training", "resting")
-
-
-def test_two_folders_of_one_split_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="val and validation are both the val split; keep one"):
-        read_class_folders(_touch(tmp_path, "val/run/a.mp4", "validation/run/b.mp4"))
-
-
-def test_hidden_files_and_folders_are_no_data(tmp_path: Path) -> None:
-    files = ["train/run/a.mp4", "train/run/.trash/b.mp4", "train/run/._a.mp4", "train/.cache/c.mp4"]
-    found = read_class_folders(_touch(tmp_path, *files))
-    assert [path.name for path, _, _ in found.entries] == ["a.mp4"]
-
-
-def test_whatever_is_passed_over_has_a_line(tmp_path: Path) -> None:
-    root = _touch(tmp_path / "data", "loose.mp4", "train/loose.mp4", "train/run/a.mp4", "train/run/notes.txt")
-    _touch(tmp_path / "elsewhere", "b.mp4")
-    (root / "train/run/gone.mp4").symlink_to("nothing")
-    (root / "train/run/more").symlink_to(tmp_path / "elsewhere")
-    os.mkfifo(root / "train/run/pipe.mp4")
-    found = read_class_folders(root)
-    assert [path.name for path, _, _ in found.entries] == ["a.mp4"]
-    assert set(found.notes) == {
-        f"{root}: passed over 1 .txt files",
-        f"{root}: passed over 2 links to nothing, pipes and devices",
-        f"{root}: passed over 1 links to folders inside a class folder",
-        f"{root}: passed over 1 videos outside the class folders",
-        f"{root}/train: passed over 1 videos outside the class folders",
-    }
-
-
-@pytest.mark.parametrize("name", ["#win", " run", "run ", "ru\nn", os.fsdecode(b"caf\xe9")])
-def test_class_names_that_cannot_stand_on_a_line_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match=r"cannot be a class name .*; rename the folder"):
-        read_class_folders(_touch(tmp_path, f"{name}/a.mp4"))
-
-
-def test_class_names_of_any_script_are_welcome(tmp_path: Path) -> None:
-    names = ["跳", "می\u200cرود", 'a, "b"', "-x", "[red]", "$x_{$"]
-    assert set(read_class_folders(_touch(tmp_path, *(f"{name}/a.mp4" for name in names))).classes) == set(names)
-
-
-def test_file_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="this file name is not UTF-8; rename it"):
-        read_class_folders(_touch(tmp_path, f"run/{os.fsdecode(b'caf' + bytes([0xE9]))}.mp4"))
+        SourceOptions(**options)  # type: ignore[arg-type]
