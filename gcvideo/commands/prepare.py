@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gcvideo.data.annotations import SPLITS, read_class_folders
+from gcvideo.data.encode_job import FULL_DISK
 from gcvideo.data.index import cached_manifest_path, index_videos
 from gcvideo.data.journal import Journal
 from gcvideo.data.manifest import Manifest, read_manifest
@@ -176,7 +176,7 @@ def _explained(out: Path) -> Iterator[None]:
         print(plain(f"what is done is kept in {out}; the same command goes on"), file=sys.stderr)
         raise
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL_DISK:
             cure = "make room and give the same command again, what is done is kept"
             raise InputError(f"{out}: {error.strerror}; {cure}", exit_code=_NO_SPACE) from error
         raise InputError(f"{out} cannot be written: {error.strerror or error}; name another folder") from error

@@ -5,7 +5,6 @@ In parallel, each file whole or not at all, and only what is not done yet.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -14,21 +13,18 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import av
-
 from gcvideo.data.annotations import Annotations, Entry
 from gcvideo.data.decode import DecodeError
+from gcvideo.data.encode_job import EncodeJob, encode_whole, remove_partial_files
 from gcvideo.data.file_names import distinct_names
 from gcvideo.data.index import index_videos
 from gcvideo.data.journal import Journal
 from gcvideo.data.manifest import Manifest, write_manifest
-from gcvideo.data.reencode import Encoding, reencode_video
+from gcvideo.data.reencode import Encoding
 from gcvideo.data.segments import file_state
-from gcvideo.data.surviving import map_surviving
+from gcvideo.data.watched import LostJobError, watched
 from gcvideo.records import VideoRecord
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_PARTIAL = ".gcvideo-part"
 _VERSION = 1  # raised when the same options give other files
 
 
@@ -50,12 +46,22 @@ class VideoToPrepare:
         """A text that changes when the source or an option does.
 
         Raises:
-            DecodeError, OSError: if there is no such source.
+            OSError: if there is no such source.
+            DecodeError: if it is not the one that was indexed.
         """
+        state = file_state(Path(self.record.path))
+        if state[0] != self.record.num_bytes:
+            raise DecodeError("has changed since it was indexed; index it again with: gcvideo index")
         part = [self.record.first_frame, self.record.num_frames]
-        source = [os.path.abspath(self.record.path), *file_state(Path(self.record.path))]
-        text = json.dumps([_VERSION, source, part, asdict(self.encoding)])
+        text = json.dumps([_VERSION, os.path.abspath(self.record.path), *state, part, asdict(self.encoding)])
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
+
+    def job(self) -> EncodeJob:
+        """What a process needs to know of it."""
+        record = self.record
+        return EncodeJob(
+            Path(record.path), self.target, self.encoding, record.fps, record.first_frame, record.num_frames
+        )
 
 
 def plan_videos(manifest: Manifest, out: Path, encoding: Encoding) -> list[VideoToPrepare]:
@@ -86,14 +92,23 @@ def encode_videos(
         OSError: with ENOSPC or EDQUOT if there is no space left.
     """
     failures: dict[Path, str] = {}
+    jobs: dict[EncodeJob, str] = {}
+    for video in videos:
+        try:
+            jobs[video.job()] = video.origin()
+        except (OSError, DecodeError) as error:
+            failures[video.target] = getattr(error, "strerror", None) or str(error)
+            on_video()
     remove_partial_files(journal.folder)
     try:
-        with closing(map_surviving(_encode, videos, num_workers)) as results:
-            for video, failure in results:
-                if failure:
-                    failures[video.target] = str(failure)
+        with closing(watched(encode_whole, list(jobs), seconds=_deadline_s, num_workers=num_workers)) as outcomes:
+            for job, outcome in outcomes:
+                if isinstance(outcome, OSError):
+                    raise outcome
+                if outcome:
+                    failures[job.target] = f"its decoder {outcome}" if isinstance(outcome, LostJobError) else outcome
                 else:
-                    journal.add(video.target, video.origin())
+                    journal.add(job.target, jobs[job])
                 on_video()
     finally:
         remove_partial_files(journal.folder)
@@ -137,12 +152,6 @@ def index_prepared(
     return result
 
 
-def remove_partial_files(out: Path) -> None:
-    """Deletes what a killed process has left."""
-    for path in out.glob(f"*/*/.*{_PARTIAL}"):
-        path.unlink(missing_ok=True)
-
-
 def _is_done(video: VideoToPrepare, journal: Journal) -> bool:
     try:
         return journal.is_done(video.target, video.origin())
@@ -150,38 +159,8 @@ def _is_done(video: VideoToPrepare, journal: Journal) -> bool:
         return False
 
 
-def _encode(video: VideoToPrepare) -> str:
-    """Writes one file; gives the reason where that cannot be done."""
-    source, record = Path(video.record.path), video.record
-    partial = video.target.with_name(f".{video.target.name}{_PARTIAL}")
-    try:
-        if file_state(source)[0] != record.num_bytes:
-            return "has changed since it was indexed; index it again with: gcvideo index"
-        video.target.parent.mkdir(parents=True, exist_ok=True)
-        written = reencode_video(
-            source,
-            partial,
-            video.encoding,
-            fps=record.fps,
-            first_frame=record.first_frame,
-            num_frames=record.num_frames,
-        )
-        if written != record.num_frames:
-            return f"gives {written} frames, not {record.num_frames}; index it again with: gcvideo index"
-        _sync(partial)
-        partial.replace(video.target)
-    except (OSError, av.FFmpegError, DecodeError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno in _FULL:
-            raise OSError(error.errno, error.strerror) from None
-        return getattr(error, "strerror", None) or str(error)
-    finally:
-        partial.unlink(missing_ok=True)
-    return ""
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+def _deadline_s(job: EncodeJob) -> float:
+    return job.deadline_s
 
 
 def _stem(path: str) -> str:

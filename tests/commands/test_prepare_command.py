@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 
 from gcvideo.cli import run
-from gcvideo.data.manifest import read_manifest
+from gcvideo.data.manifest import read_manifest, write_manifest
 from gcvideo.data.probe import probe_video
 from tests.commands.conftest import SMALL
+from tests.data.test_prepare import manifest_of
 
 ONE = ["--num_workers", "1"]
 
 
 @pytest.fixture
-def manifest(make_folder: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+def manifest(make_folder: Callable[..., Path], tmp_path: Path) -> Path:
     """Five videos of two classes in a folder ``videos``."""
     root = make_folder({"train/jump": 2, "train/run": 2, "val/run": 1})
-    assert run(["index", str(root), "--out", str(tmp_path / "m.csv"), *ONE]) == 0
-    capsys.readouterr()
+    write_manifest(manifest_of(root), tmp_path / "m.csv")
     return tmp_path / "m.csv"
 
 
@@ -140,7 +140,7 @@ def test_killed_job_leaves_whole_files_and_goes_on(
     source.mkdir(parents=True)
     for copy in range(5):
         shutil.copy(shared_data / "zoo" / "xvid_original.avi", source / f"{copy}.avi")
-    assert run(["index", str(source.parent), "--out", str(tmp_path / "m.csv"), *ONE]) == 0
+    write_manifest(manifest_of(source.parent), tmp_path / "m.csv")
     out = tmp_path / "out"
     command = [sys.executable, "-m", "gcvideo", "prepare", str(tmp_path / "m.csv"), str(out), "--num_workers", workers]
     job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
