@@ -8,15 +8,16 @@ names; it needs ``pip install mmcv-lite mmengine scipy einops``. Without it its 
 
 The videos: 340x256, 10 s, 30 fps, H.264 with a key frame every 250 frames (see pipeline_videos.py); the all-intra ones
 are made of them by ``gcvideo prepare --gop 1``. A round is one batch; all pipelines read the same frames of the same
-videos in it (an 8x8 clip each), one after the other in one process, each in turn first, so that what else the machine
-does falls on all. Everywhere: one thread to decode and one to compute, a random resized crop to 224 px (a share of 0.08
-to 1 of the picture) and a flip, uint8 (pytorchvideo: float32), no normalisation, and the pipeline's own way to make a
-batch. "bare" is the decoder's own few lines: open, seek, decode, RGB; nothing is cropped.
+videos in it (an 8x8 clip each), one after the other in one process, in an order drawn anew, so that what else the
+machine does falls on all. Everywhere: one thread to decode and one to compute, a random resized crop to 224 px (a share
+of 0.08 to 1 of the picture) and a flip, uint8 (pytorchvideo: float32), no normalisation, and the pipeline's own way to
+make a batch. "bare" is the decoder's own few lines: open, seek, decode, RGB; nothing is cropped.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import statistics
 import tempfile
 import time
@@ -119,10 +120,11 @@ class _Asking(ClipReader):
 def _measure(pipelines: dict[str, Pipeline], asking: _Asking, options: argparse.Namespace) -> Times:
     """The first round warms up and is not counted."""
     times: Times = {name: [] for name in pipelines}
-    order = list(pipelines)
+    order, shuffle = list(pipelines), random.Random(0).shuffle
     for turn in range(options.rounds + 1):
         keys = [(turn, (turn * options.batch + k) % options.videos) for k in range(options.batch)]
         asked = asking.of(keys)
+        shuffle(order)
         for name in order:
             began = time.perf_counter(), time.process_time()
             pipelines[name](keys, asked)
@@ -130,7 +132,6 @@ def _measure(pipelines: dict[str, Pipeline], asking: _Asking, options: argparse.
             if turn:
                 wall, cpu = ((stop - start) / options.batch for start, stop in zip(began, ended, strict=True))
                 times[name].append((wall, cpu))
-        order = order[1:] + order[:1]
     return times
 
 
