@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from gcvideo.data.annotations import SPLITS, read_class_folders
+from gcvideo.data.annotations import SPLITS, read_annotations
 from gcvideo.data.encode_job import FULL_DISK
 from gcvideo.data.index import cached_manifest_path, index_videos
 from gcvideo.data.journal import Journal
@@ -77,7 +77,7 @@ def _manifest(source: Path, num_workers: int) -> Manifest:
     """The list, or that of a folder, which is indexed as ``fit`` does it."""
     if not source.is_dir():
         return read_manifest(source)
-    annotations = read_class_folders(source)
+    annotations = read_annotations([source])
     for note in annotations.notes:
         print(plain(note))
     with counted_progress("indexing videos") as (on_start, on_video):

@@ -1,7 +1,7 @@
 """Writes a video again as small H.264 with frequent key frames, so that training decodes it cheaply.
 
 Frames stream from the decoder to the encoder one by one, so that a video of two hours takes no more memory than one of
-two seconds. They stay in YUV: a detour by RGB would cost colour and time.
+two seconds.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.video.frame import PictureType
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from gcvideo.data.decode import DecodeError, forward, read_frames
 from gcvideo.data.readers.pictures import list_pictures
+from gcvideo.data.yuv import COLOUR_TAGS, YuvFilter
 from gcvideo.errors import InputError
 
 # As in data/encode.py: without x264's look-ahead the same frames give the same bytes.
@@ -105,13 +104,13 @@ def _pictures(folder: Path) -> Iterator[av.VideoFrame]:
 
 
 def _write(target: Path, frames: Iterator[av.VideoFrame], first: av.VideoFrame, encoding: Encoding, fps: float) -> int:
-    size = output_size(first.width, first.height, encoding.short_side_px)  # as stored: turned afterwards
+    to_yuv = YuvFilter(*output_size(first.width, first.height, encoding.short_side_px))
     time_base = first.time_base or Fraction(1, 90_000)
     with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream: av.VideoStream | None = None
         clock = _Clock(max(round(1 / (fps * time_base)), 1))
         for frame in frames:
-            picture = _picture(frame, size)
+            picture = to_yuv(frame)
             picture.pts, picture.time_base = clock.next(frame.pts), time_base
             if stream is None:
                 rate = Fraction(fps).limit_denominator(1001)
@@ -138,36 +137,6 @@ class _Clock:
         return self.last
 
 
-def _picture(frame: av.VideoFrame, size: tuple[int, int]) -> av.VideoFrame:
-    """A frame as an upright picture for the encoder, which then chooses the key frames itself."""
-    picture = frame.reformat(
-        *size,
-        format="yuv420p",
-        dst_colorspace=Colorspace.ITU709 if frame.format.is_rgb else None,
-        dst_color_range=ColorRange.MPEG,
-        interpolation=Interpolation.BICUBIC,
-        threads=1,
-    )
-    picture = _turned(picture, round(frame.rotation / 90) % 4)
-    picture.pict_type = PictureType.NONE
-    return picture
-
-
-def _turned(picture: av.VideoFrame, quarter_turns: int) -> av.VideoFrame:
-    """Turns a yuv420p picture against the clock, each plane by itself."""
-    if not quarter_turns:
-        return picture
-    height, width = picture.height, picture.width
-    flat, area = picture.to_ndarray().reshape(-1), height * width
-    planes = [flat[:area].reshape(height, width), *flat[area:].reshape(2, height // 2, width // 2)]
-    turned = [np.rot90(plane, quarter_turns) for plane in planes]
-    packed = np.concatenate([plane.reshape(-1) for plane in turned]).reshape(-1, turned[0].shape[1])
-    result = av.VideoFrame.from_ndarray(packed, format="yuv420p")
-    for name in ("colorspace", "color_range", "color_primaries", "color_trc"):
-        setattr(result, name, getattr(picture, name))
-    return result
-
-
 def _add_stream(
     container: av.container.OutputContainer,
     picture: av.VideoFrame,
@@ -181,6 +150,6 @@ def _add_stream(
     stream.time_base = stream.codec_context.time_base = time_base
     stream.codec_context.thread_count = 1  # the processes share the work, and the bytes are the same everywhere
     stream.options = {"crf": str(encoding.crf), "g": str(encoding.gop), **_X264}
-    for name in ("colorspace", "color_range", "color_primaries", "color_trc"):
+    for name in COLOUR_TAGS:
         setattr(stream.codec_context, name, getattr(picture, name))
     return stream

@@ -136,6 +136,27 @@ def test_matrix_of_the_source_is_kept_and_told(tmp_path: Path, matrix: int) -> N
         container.mux(stream.encode())
     reencode_video(tmp_path / "source.mp4", tmp_path / "x.mp4", FINE, fps=25)
     assert np.abs(_decoded(tmp_path / "x.mp4").astype(int) - colour).max() <= 3
+    assert {frame.colorspace for frame in forward(tmp_path / "x.mp4")} == {matrix}
+
+
+def test_interlaced_video_is_scaled_as_ffmpeg_does(shared_data: Path, tmp_path: Path) -> None:
+    """By whole pictures, not field by field; the difference of the two is 2 levels before any coding."""
+    source = shared_data / "zoo" / "interlaced.mp4"
+    reencode_video(source, tmp_path / "x.mp4", Encoding(short_side_px=64, crf=0), fps=12.5)
+    graph, first = av.filter.Graph(), next(forward(source))
+    assert first.interlaced_frame
+    nodes = [
+        graph.add_buffer(width=170, height=128, format=first.format, time_base=first.time_base),
+        graph.add("scale", "84:64"),
+        graph.add("format", "pix_fmts=yuv420p"),
+        graph.add("buffersink"),
+    ]
+    graph.link_nodes(*nodes).configure()
+    graph.push(first)
+    expected = graph.pull()
+    assert isinstance(expected, av.VideoFrame)
+    found = next(forward(tmp_path / "x.mp4")).to_ndarray()
+    assert np.abs(expected.to_ndarray().astype(int) - found).mean() < 0.5
 
 
 def test_numbered_pictures_become_a_video(tmp_path: Path) -> None:
