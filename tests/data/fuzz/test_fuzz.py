@@ -65,8 +65,11 @@ def test_one_picture_repeated_is_flagged(tmp_path: Path) -> None:
 
 
 @pytest.mark.sampled
-@pytest.mark.parametrize("stage", ["index", "loader"])
-def test_killed_parent_leaves_no_orphan(tmp_path: Path, stage: str) -> None:
+@pytest.mark.parametrize(
+    ("stage", "number"),
+    [("index", signal.SIGINT), ("index", signal.SIGTERM), ("index", signal.SIGKILL), ("loader", signal.SIGKILL)],
+)
+def test_ended_parent_leaves_no_orphan(tmp_path: Path, stage: str, number: signal.Signals) -> None:
     root, mark = _corpus(tmp_path, 300), str(uuid.uuid4())
     environment = os.environ | {"FUZZ_MARK": mark}
     with subprocess.Popen(
@@ -77,10 +80,10 @@ def test_killed_parent_leaves_no_orphan(tmp_path: Path, stage: str) -> None:
             while b"indexed in" not in parent.stderr.readline():
                 pass
         _wait(lambda: len(_running(mark)) > 3)  # the parent, its workers, and what keeps count of their resources
-        parent.kill()
+        parent.send_signal(number)
         parent.wait()
         _wait(lambda: not _running(mark))
-    assert parent.returncode == -signal.SIGKILL
+    assert parent.returncode == (128 + number if number == signal.SIGTERM else -number)
 
 
 def _running(mark: str) -> list[int]:
