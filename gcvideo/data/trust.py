@@ -17,6 +17,8 @@ Stretches = list[dict[int, Frames]]
 # (measured on 43 files of many codecs); neighbouring frames of a moving scene differ by 1 to 17.
 _SAME_FRAME_LEVELS = 0.8
 
+_MORE_LAST_READS = 3
+
 
 def right_readers(path: Path, total: int, stretches: Stretches) -> str:
     """``name:way`` of each installed decoder that gives the right frames, the best first, blanks between them.
@@ -64,15 +66,15 @@ def _counts_the_same(path: Path, name: str, total: int) -> bool:
 
 
 def _gives(path: Path, reader: str, stretches: Stretches) -> bool:
-    """Whether a decoder gives the pictures seen: each stretch after a seek of its own, or some in passes of their own.
+    """Whether a decoder gives the pictures seen: each stretch after a seek of its own, or all in one pass forward.
 
-    Decoding from the first frame on for each stretch would take long, so then it is all of them in one pass, and the
-    last and the middle one alone, as a decoder may depend on what it skips.
+    The last one is read some times over: decord gives the last frame or the one before, by chance, of some short files.
     """
     parts = list(reversed(stretches))
-    if reader.endswith(":forward") and parts:
-        every = {number: frame for part in parts for number, frame in part.items()}
-        parts = [dict(sorted(every.items())), parts[0], parts[len(parts) // 2]]
+    if reader.endswith(":forward"):
+        parts = [dict(sorted({number: frame for part in parts for number, frame in part.items()}.items()))]
+    elif reader.startswith("decord:"):
+        parts = [*parts, *parts[:1] * _MORE_LAST_READS]
     try:
         return all(_are_same(list(part.values()), read_frames(path, np.array(list(part)), reader)) for part in parts)
     except DecodeError:

@@ -53,15 +53,13 @@ def _num_before_zero(video: decord.VideoReader) -> int:
 
 
 def _forward(video: decord.VideoReader, numbers: NDArray[np.int64]) -> Frames:
-    """Without a seek: right where a seek is not."""
+    """Without a seek: right where a seek is not. Not by ``skip_frames``, which seeks where it skips a key frame."""
     video.seek(0)
-    found, position = [], 0
-    for number in numbers.tolist():
-        if number > position:
-            video.skip_frames(number - position)
-        found.append(_next(video))
-        position = number + 1
-    return np.stack(found)
+    needed = set(numbers.tolist())
+    frames = [frame for number in range(max(needed) + 1) for frame in [_next(video)] if number in needed]
+    if len({frame.shape for frame in frames}) > 1:  # it turns the first frames of some rotated videos and not the rest
+        raise DecodeError("decord gives frames of different sizes")
+    return np.stack(frames)
 
 
 def _next(video: decord.VideoReader) -> Frames:
