@@ -45,7 +45,7 @@ def test_gcvideo_commands_run_in_order(
     monkeypatch.setenv("WANDB_MODE", "offline")
     torch.save({"model_state": Network(SlowOnly(width=8), 400).state_dict()}, "SLOW_8x8_R50.pyth")
     commands = [shlex.split(line) for line in _commands()[2:]]
-    assert len(commands) == 16
+    assert len(commands) == 20
     for program, *arguments in commands:
         assert program == "gcvideo"
         fresh = arguments[0] == "fit" and not arguments[2].startswith("runs/")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gcvideo.cli import run
 from gcvideo.commands._configs import with_found_configs
-from gcvideo.commands._lightning import _run_cli
+from gcvideo.commands._lightning import run_cli
 from gcvideo.commands._mosaic import draw_grid, write_film
 from gcvideo.commands._options import import_all_parts
 from gcvideo.commands._preview import FedClip, Preview, look
@@ -49,7 +49,7 @@ def _fed_by_fit(options: list[str], run_dir: Path, num_batches: int) -> list[Ten
     arguments = ["--config", "folder", *options, "--trainer.logger=false", "--run_dir", str(run_dir)]
     arguments += ["--trainer.enable_checkpointing=false", "--trainer.log_every_n_steps=1"]
     limits = [f"--trainer.limit_train_batches={num_batches}", "--trainer.max_epochs=1", "--trainer.limit_val_batches=0"]
-    cli = _run_cli("fit", *with_found_configs([*arguments, *limits]), only_build=True)
+    cli = run_cli("fit", *with_found_configs([*arguments, *limits]), only_build=True)
     fed: list[Tensor] = []
     cli.model.network.register_forward_pre_hook(lambda module, inputs: fed.extend(inputs[0].clone()))
     cli.trainer.fit(cli.model, cli.datamodule)
