@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcvideo.commands._tables import table
-from gcvideo.data.deadline import DeadlineReader
-from gcvideo.data.decode import Frames, is_installed, read_frames
+from gcvideo.data.decoding.deadline import DeadlineReader
+from gcvideo.data.decoding.decode import Frames, is_installed, read_frames
 from gcvideo.data.encode import write_video
 
 NUM_FRAMES = 300

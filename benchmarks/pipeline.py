@@ -31,8 +31,8 @@ from pipeline_videos import make_videos, originals_and_prepared
 from gcvideo.commands._tables import table
 from gcvideo.data.clips import ClipSpec
 from gcvideo.data.dataset import VideoDataset
-from gcvideo.data.decode import Frames
-from gcvideo.data.reading import ClipReader, Reading
+from gcvideo.data.decoding.decode import Frames
+from gcvideo.data.decoding.reading import ClipReader, Reading
 from gcvideo.data.transforms import Augmentation, TrainTransform
 from gcvideo.records import Batch, VideoRecord
 

@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from gcvideo.cli import run
-from gcvideo.data.decode import forward
+from gcvideo.data.decoding.decode import forward
 from gcvideo.data.manifest import read_manifest
 from gcvideo.records import VideoRecord
 

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcvideo.commands._tables import table
-from gcvideo.data.decode import is_installed, read_frames
+from gcvideo.data.decoding.decode import is_installed, read_frames
 from gcvideo.data.encode import write_video
-from gcvideo.data.probe import Probe, probe_video
-from gcvideo.data.reencode import Encoding, reencode_video
+from gcvideo.data.indexing.probe import Probe, probe_video
+from gcvideo.data.preparing.reencode import Encoding, reencode_video
 
 CLIP = 8 * np.arange(8)  # frames of a clip that begins at 0
 READERS = ("decord", "pyav")

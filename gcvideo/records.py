@@ -27,6 +27,7 @@ class VideoRecord:
         is_vfr: whether the time from frame to frame varies; then frames are chosen by their real time stamps.
         width: pixels, upright (after the rotation flag).
         height: pixels, upright (after the rotation flag).
+        pixel_aspect: width of a pixel to its height, as stored; it is recorded and ignored.
         codec: FFmpeg's name of the video codec, such as ``h264``.
         duration: seconds from the first shown frame to the end of the last.
         readers: the decoders that give the right frames and how, as measured, the best first, such as
@@ -50,6 +51,7 @@ class VideoRecord:
     is_vfr: bool
     width: int
     height: int
+    pixel_aspect: float
     codec: str
     duration: float
     readers: str

@@ -88,6 +88,7 @@ def video_record(path: Path | str, **values: Any) -> VideoRecord:
         "is_vfr": False,
         "width": 64,
         "height": 48,
+        "pixel_aspect": 1.0,
         "codec": "h264",
         "duration": 1.6,
         "readers": "pyav:seek",

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from gcvideo.data.dataset import VideoDataset
-from gcvideo.data.decode import Frames
-from gcvideo.data.reading import ClipReader, Reading
+from gcvideo.data.decoding.decode import Frames
+from gcvideo.data.decoding.reading import ClipReader, Reading
 from gcvideo.data.sampler import Key
 from gcvideo.data.transforms import Transform
 from gcvideo.errors import InputError

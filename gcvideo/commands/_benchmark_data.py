@@ -18,8 +18,8 @@ from gcvideo.commands._lightning import run_cli
 from gcvideo.commands._options import import_all_parts
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.data.dataset import VideoDataset
+from gcvideo.data.preparing.reencode import Encoding
 from gcvideo.data.progress import counted_progress
-from gcvideo.data.reencode import Encoding
 from gcvideo.training.task import ActionRecognition
 
 _PREPARED = 3  # videos that are encoded anew to see what that gains

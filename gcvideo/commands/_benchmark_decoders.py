@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcvideo.commands._benchmark import Request
-from gcvideo.data.decode import DecodeError, forward, read_frames
-from gcvideo.data.readers import decord, pyav
-from gcvideo.data.readers.pictures import list_pictures
-from gcvideo.data.reading import right_readers_of
-from gcvideo.data.reencode import Encoding, reencode_video
-from gcvideo.data.rgb import RgbFilter
+from gcvideo.data.decoding.decode import DecodeError, forward, read_frames
+from gcvideo.data.decoding.readers import decord, pyav
+from gcvideo.data.decoding.readers.pictures import list_pictures
+from gcvideo.data.decoding.reading import right_readers_of
+from gcvideo.data.decoding.rgb import RgbFilter
+from gcvideo.data.preparing.reencode import Encoding, reencode_video
 from gcvideo.records import VideoRecord
 
 _MOST_FRAMES = 300  # of a video that is prepared to see what that gains

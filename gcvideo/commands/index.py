@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from gcvideo.data.annotations import SPLITS, SourceOptions, check_is_local, describe_formats, read_annotations
-from gcvideo.data.index import index_videos
+from gcvideo.data.indexing.index import index_videos
 from gcvideo.data.labels import find_classes
 from gcvideo.data.manifest import Manifest, check_overwrites_a_manifest
 from gcvideo.data.progress import counted_progress

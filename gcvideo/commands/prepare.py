@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gcvideo.data.annotations import SPLITS, read_annotations
-from gcvideo.data.encode_job import FULL_DISK
-from gcvideo.data.index import cached_manifest_path, index_videos
-from gcvideo.data.journal import Journal
+from gcvideo.data.indexing.index import cached_manifest_path, index_videos
 from gcvideo.data.manifest import Manifest, read_manifest
-from gcvideo.data.prepare import VideoToPrepare, encode_videos, index_prepared, not_done, plan_videos
+from gcvideo.data.preparing.encode_job import FULL_DISK
+from gcvideo.data.preparing.journal import Journal
+from gcvideo.data.preparing.prepare import VideoToPrepare, encode_videos, index_prepared, not_done, plan_videos
+from gcvideo.data.preparing.reencode import Encoding
 from gcvideo.data.progress import counted_progress
-from gcvideo.data.reencode import Encoding
 from gcvideo.errors import InputError, plain
 
 _SHOWN = 5

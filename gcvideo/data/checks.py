@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from gcvideo.data.reading import why_not
+from gcvideo.data.decoding.reading import why_not
 from gcvideo.errors import InputError
 from gcvideo.records import VideoRecord
 

@@ -14,15 +14,16 @@ from gcvideo.data.annotations import Annotations
 from gcvideo.data.checks import absent_classes, check_reader, check_same_classes, check_sizes, check_training
 from gcvideo.data.clips import ClipSpec, Sampling, Short
 from gcvideo.data.dataset import VideoDataset
+from gcvideo.data.decoding.reading import Reading
 from gcvideo.data.holdout import check_holdout, hold_out
-from gcvideo.data.index import index_videos
+from gcvideo.data.indexing.index import index_videos
+from gcvideo.data.loader import batch_loader
 from gcvideo.data.manifest import Manifest, read_manifest
 from gcvideo.data.progress import counted_progress
-from gcvideo.data.reading import Reading
 from gcvideo.data.sampler import EpochSampler
 from gcvideo.data.transforms import Augmentation, EvalTransform, TrainTransform, unflipped_labels
 from gcvideo.errors import InputError
-from gcvideo.records import Batch, Sample, VideoRecord
+from gcvideo.records import Sample, VideoRecord
 
 log = logging.getLogger(__name__)
 
@@ -223,13 +224,4 @@ class VideoDataModule(LightningDataModule, ABC):
     def _loader(self, dataset: VideoDataset, batch_size: int, *, shuffle: bool) -> DataLoader[Sample]:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         sampler = EpochSampler(len(dataset), shuffle=shuffle, seed=self.seed, rank=rank, world_size=world_size)
-        return DataLoader(
-            dataset,
-            batch_size,
-            sampler=sampler,  # of keys; the dataset is asked for by them
-            num_workers=self.num_workers,
-            collate_fn=Batch.collate,
-            drop_last=shuffle,
-            pin_memory=True,
-            persistent_workers=self.num_workers > 0,
-        )
+        return batch_loader(dataset, sampler, batch_size, self.num_workers, drop_last=shuffle)

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from gcvideo.data.clips import ClipSpec, Timeline, choose_clips
-from gcvideo.data.decode import DecodeError
-from gcvideo.data.reading import ClipReader, Reading
+from gcvideo.data.decoding.decode import DecodeError
+from gcvideo.data.decoding.reading import ClipReader, Reading
 from gcvideo.data.transforms import Transform
 from gcvideo.records import Sample, VideoRecord
 

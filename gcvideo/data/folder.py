@@ -7,7 +7,7 @@ from typing import Any
 
 from gcvideo.data.annotations import Annotations, SourceOptions, read_annotations
 from gcvideo.data.datamodule import VideoDataModule
-from gcvideo.data.index import cached_manifest_path
+from gcvideo.data.indexing.index import cached_manifest_path
 from gcvideo.data.labels import find_classes
 from gcvideo.errors import InputError
 

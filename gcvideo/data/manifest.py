@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from gcvideo.data.annotations import SPLITS
-from gcvideo.data.decode import READERS, WAYS
+from gcvideo.data.decoding.decode import READERS, WAYS
 from gcvideo.errors import InputError
 from gcvideo.records import VideoRecord
 
 _COLUMNS = [field.name for field in fields(VideoRecord)]
 _BAD_COLUMNS = ["path", "reason"]
 _INTEGERS = ("first_frame", "num_frames", "width", "height", "num_bytes", "modified_ns")
-_NUMBERS: dict[str, type] = dict.fromkeys(_INTEGERS, int) | dict.fromkeys(("start", "end", "fps", "duration"), float)
+_NUMBERS: dict[str, type] = dict.fromkeys(_INTEGERS, int) | dict.fromkeys(
+    ("start", "end", "fps", "pixel_aspect", "duration"), float
+)
 
 
 @dataclass(frozen=True)

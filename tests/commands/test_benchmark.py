@@ -15,10 +15,10 @@ from gcvideo.commands._benchmark_advice import DataBenchmark
 from gcvideo.commands._benchmark_decoders import DecoderCost, PreparedCost, measure_decoders, measure_prepared
 from gcvideo.data.clips import ClipSpec
 from gcvideo.data.dataset import VideoDataset
+from gcvideo.data.decoding.reading import Reading
 from gcvideo.data.encode import write_video
 from gcvideo.data.manifest import read_manifest
-from gcvideo.data.reading import Reading
-from gcvideo.data.reencode import Encoding
+from gcvideo.data.preparing.reencode import Encoding
 from gcvideo.data.transforms import Augmentation, TrainTransform
 from gcvideo.errors import InputError
 from gcvideo.records import VideoRecord

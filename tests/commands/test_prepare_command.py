@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from gcvideo.cli import run
+from gcvideo.data.indexing.probe import probe_video
 from gcvideo.data.manifest import read_manifest, write_manifest
-from gcvideo.data.probe import probe_video
 from tests.commands.conftest import SMALL
-from tests.data.test_prepare import manifest_of
+from tests.data.preparing.test_prepare import manifest_of
 
 ONE = ["--num_workers", "1"]
 

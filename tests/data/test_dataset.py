@@ -10,9 +10,9 @@ import torch
 from gcvideo.data.annotations import Entry
 from gcvideo.data.clips import ClipSpec
 from gcvideo.data.dataset import VideoDataset
-from gcvideo.data.probe import probe_video
-from gcvideo.data.reading import Reading
-from gcvideo.data.segments import file_state, record_of
+from gcvideo.data.decoding.reading import Reading
+from gcvideo.data.indexing.probe import probe_video
+from gcvideo.data.indexing.segments import file_state, record_of
 from gcvideo.data.transforms import Augmentation, EvalTransform, TrainTransform
 from gcvideo.records import VideoRecord
 from tests.conftest import frame_numbers, video_record, write_variable_rate

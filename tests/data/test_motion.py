@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gcvideo.data.decode import read_frames
+from gcvideo.data.decoding.decode import read_frames
 from gcvideo.data.motion import CLASSES, PARTNERS, render_motion
 from gcvideo.data.motion_set import num_motion_videos, write_motion_set
 

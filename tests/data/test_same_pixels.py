@@ -23,7 +23,7 @@ from torch import Tensor
 from gcvideo.data.annotations import Annotations, Entry
 from gcvideo.data.encode import write_video
 from gcvideo.data.folder import VideoFolder
-from gcvideo.data.index import index_videos
+from gcvideo.data.indexing.index import index_videos
 from gcvideo.data.transforms import Augmentation
 from gcvideo.records import Batch
 

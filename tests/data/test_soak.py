@@ -16,11 +16,11 @@ from torch.utils.data import DataLoader
 from gcvideo.data.annotations import Annotations, Entry
 from gcvideo.data.clips import ClipSpec
 from gcvideo.data.dataset import VideoDataset
-from gcvideo.data.decode import is_installed
+from gcvideo.data.decoding.decode import is_installed
+from gcvideo.data.decoding.reading import Guard, Reading
 from gcvideo.data.encode import write_video
 from gcvideo.data.folder import VideoFolder
-from gcvideo.data.index import index_videos
-from gcvideo.data.reading import Guard, Reading
+from gcvideo.data.indexing.index import index_videos
 from gcvideo.data.transforms import Augmentation, TrainTransform
 from gcvideo.records import Batch, Sample
 from tests.conftest import video_record

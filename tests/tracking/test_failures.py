@@ -12,7 +12,7 @@ import pytest
 from gcvideo.cli import run
 from gcvideo.data.annotations import Annotations, Entry
 from gcvideo.data.encode import write_video
-from gcvideo.data.index import index_videos
+from gcvideo.data.indexing.index import index_videos
 from gcvideo.tracking.failures import _video_of
 from gcvideo.tracking.metrics_log import read_metrics
 from tests.commands.conftest import SMALL

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gcvideo.data.annotations import SPLIT_NAMES, SPLITS, VIDEO_SUFFIXES, Annotations, Entry, SourceOptions
+from gcvideo.data.decoding.readers.pictures import SUFFIXES as PICTURE_SUFFIXES
 from gcvideo.data.labels import can_be_a_name, refuse_names_alike
-from gcvideo.data.readers.pictures import SUFFIXES as PICTURE_SUFFIXES
 from gcvideo.errors import InputError
 
 READS = frozenset(("split", "fps"))

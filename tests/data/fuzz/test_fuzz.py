@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gcvideo.data.probe import probe_video
+from gcvideo.data.indexing.probe import probe_video
 from tests.data.fuzz.corpus import write_mutants, write_one_picture_repeated, write_originals
 
 _REPOSITORY = Path(__file__).parents[3]

@@ -20,9 +20,9 @@ from torch.utils.data import DataLoader
 from gcvideo.data.annotations import Annotations, Entry
 from gcvideo.data.clips import ClipSpec
 from gcvideo.data.dataset import VideoDataset
-from gcvideo.data.index import index_videos
+from gcvideo.data.decoding.reading import Reading
+from gcvideo.data.indexing.index import index_videos
 from gcvideo.data.manifest import Manifest
-from gcvideo.data.reading import Reading
 from gcvideo.data.sampler import EpochSampler
 from gcvideo.data.transforms import Augmentation, TrainTransform
 from gcvideo.models.backbones.slow import SlowOnly

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gcvideo.data.decode import Frames
+from gcvideo.data.decoding.decode import Frames
 
 _FPS = 25
 NUM_FRAMES = 75

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gcvideo.data.decode import Frames
+from gcvideo.data.decoding.decode import Frames
 from tests.data.zoo.corpus import ffmpeg
 
 _HEADER = re.compile(rb"P6\n(\d+) (\d+)\n255\n")

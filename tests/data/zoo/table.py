@@ -19,8 +19,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from gcvideo.data.decode import Frames, is_installed, read_frames
-from gcvideo.data.probe import probe_video
+from gcvideo.data.decoding.decode import Frames, is_installed, read_frames
+from gcvideo.data.indexing.probe import probe_video
 from tests.conftest import SHARED
 from tests.data.zoo.corpus import NAMES, ffmpeg, make
 from tests.data.zoo.reference import accesses, compare, frames_by, reference_frames

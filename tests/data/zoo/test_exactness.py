@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from gcvideo.data.annotations import Annotations, Entry
-from gcvideo.data.decode import DecodeError, is_installed, read_frames
-from gcvideo.data.index import index_videos
+from gcvideo.data.decoding.decode import DecodeError, is_installed, read_frames
+from gcvideo.data.decoding.reading import ClipReader, Reading
+from gcvideo.data.indexing.index import index_videos
+from gcvideo.data.indexing.probe import Probe, probe_video
+from gcvideo.data.indexing.segments import file_state, record_of
 from gcvideo.data.manifest import Manifest, read_manifest
-from gcvideo.data.probe import Probe, probe_video
-from gcvideo.data.reading import ClipReader, Reading
-from gcvideo.data.segments import file_state, record_of
 from gcvideo.records import VideoRecord
 from tests.conftest import SHARED
 from tests.data.zoo.corpus import NAMES, NUM_FRAMES, barcodes, make
