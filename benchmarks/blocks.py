@@ -1,15 +1,20 @@
-"""Time of every block, beside its textbook form, pytorchvideo's and mmcv's: forward and backward, interleaved.
+"""Time and peak memory of every block, beside its textbook form, pytorchvideo's and mmcv's: forward and backward.
 
     .venv/bin/python benchmarks/blocks.py [--runs 20] [--batch 2] [--device cpu]
+    .venv/bin/python benchmarks/blocks.py --memory
 
-All stand in one process and take turns, so that what else the machine does falls on all; medians are compared.
+For the times all stand in one process and take turns, so that what else the machine does falls on all; medians are
+compared. Peak memory is that of a fresh process for each, above what it held before.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import resource
 import statistics
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -53,23 +58,59 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--memory", action="store_true", help="peak memory at the last site instead of times")
+    parser.add_argument("--one", nargs=3, metavar=("SITE", "BLOCK", "FORM"), help="measures one peak, in this process")
     options = parser.parse_args()
+    if options.one:
+        print(_peak(*options.one, options.batch))
+        return
     print(
         f"torch {torch.__version__}, {torch.get_num_threads()} threads, batch {options.batch}, {options.device}, fp32"
     )
+    if options.memory:
+        site = list(SITES)[-1]
+        peaks = {name: {form: _in_fresh_process(site, name, form, options) for form in forms} for name, forms in _all()}
+        print(table([f"MiB, {site}", *_COLUMNS, "best other / ours"], [_row(*item) for item in peaks.items()]))
+        return
     rows = []
     for site, (channels, *size) in SITES.items():
         x = torch.randn(options.batch, channels, *size, device=options.device)
-        for pairwise in PAIRWISE:
-            works = {name: _step(block.to(options.device), x) for name, block in _blocks(channels, pairwise).items()}
-            rows.append(_row(f"{site} {pairwise}", _medians(works, options.runs)))
-        for name, make in CONTEXT.items():
-            block = make(channels).to(options.device)
-            works = {"ours": _step(block, x), "textbook": _step(_Textbook(block), x)}
+        for name, _ in _all():
+            works = {form: _step(block.to(options.device), x) for form, block in _forms(channels, name).items()}
             rows.append(_row(f"{site} {name}", _medians(works, options.runs)))
     for positions in (6272,):
         rows += [_row(name, _medians(works, options.runs)) for name, works in _cores(positions, options).items()]
-    print(table(["milliseconds", "ours", "textbook", "pytorchvideo", "mmcv", "best other / ours"], rows))
+    print(table(["milliseconds", *_COLUMNS, "best other / ours"], rows))
+
+
+def _all() -> list[tuple[str, list[str]]]:
+    """Every block, and the forms in which there is one at the last site."""
+    channels = list(SITES.values())[-1][0]
+    return [(name, list(_forms(channels, name))) for name in (*PAIRWISE, *CONTEXT)]
+
+
+def _forms(channels: int, name: str) -> dict[str, Any]:
+    """A block of that name by ours, the textbook, and others."""
+    if name in PAIRWISE:
+        return _blocks(channels, name)
+    block = CONTEXT[name](channels)
+    return {"ours": block, "textbook": _Textbook(block)}
+
+
+def _in_fresh_process(site: str, name: str, form: str, options: argparse.Namespace) -> float:
+    command = [sys.executable, __file__, "--batch", str(options.batch), "--one", site, name, form]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _peak(site: str, name: str, form: str, batch: int) -> float:
+    """MiB by which forward and backward raise the highest resident memory of this process."""
+    channels, *size = SITES[site]
+    block = _forms(channels, name)[form]
+    _step(block, torch.randn(1, channels, 2, 4, 4))()  # libraries are loaded now
+    x = torch.randn(batch, channels, *size)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _step(block, x)()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
 def _blocks(channels: int, pairwise: Any) -> dict[str, Any]:

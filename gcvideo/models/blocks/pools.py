@@ -12,7 +12,7 @@ from gcvideo.models.blocks.context_block import Pool
 
 Axes = Literal["spacetime", "space", "time"]
 _GATHERED: dict[str, tuple[int, ...]] = {"spacetime": (2, 3, 4), "space": (3, 4), "time": (2,)}
-_CHUNK_BYTES = 1 << 20  # of features that are read twice; they stay in a processor's cache in between
+_CHUNK_BYTES = 1 << 25  # of features that are read twice; what is larger leaves a processor's cache in between
 
 
 class AveragePool(Pool):
@@ -132,9 +132,8 @@ def _attend(rows: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
         higher = torch.maximum(top, here.amax(dim=1, keepdim=True))
         kept, new = (top - higher).exp(), (here - higher).exp()
         share = new.sum(dim=1, keepdim=True)
-        mean = torch.bmm((new / share).to(rows.dtype)[:, None], rows[:, part]).squeeze(
-            1
-        )  # within the rows: no overflow
+        weights = (new / share).to(rows.dtype)[:, None]  # sum 1, so that the mean lies within the rows: no overflow
+        mean = torch.bmm(weights, rows[:, part]).squeeze(1)
         context = context * kept + share * mean
         total, top = total * kept + share, higher
     return (logits - top).exp() / total, context / total
