@@ -183,7 +183,7 @@ def _all_frames(record: VideoRecord) -> int:
 
 
 def _open_torchcodec(path: str) -> object:
-    from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
+    from torchcodec.decoders import VideoDecoder
 
     return VideoDecoder(path, seek_mode="exact", num_ffmpeg_threads=1)
 

@@ -68,7 +68,7 @@ def _decord_alone(path: Path, numbers: NDArray[np.int64]) -> Frames:
 
 
 def _torchcodec_alone(path: Path, numbers: NDArray[np.int64]) -> Frames:
-    from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
+    from torchcodec.decoders import VideoDecoder
 
     frames: Frames = VideoDecoder(str(path), dimension_order="NHWC").get_frames_at(numbers.tolist()).data.numpy()
     return frames

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gcvideo.models.blocks import pools
 from gcvideo.models.blocks.global_context import GlobalContext
 from gcvideo.models.blocks.pools import AttentionPool
 from gcvideo.models.blocks.transforms import Bottleneck
@@ -43,6 +44,31 @@ def test_block_equals_the_textbook_formula() -> None:
     block = _perturbed()
     x = torch.randn(2, 8, 3, 4, 5, dtype=torch.float64)
     torch.testing.assert_close(block(x), _textbook(block, x), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_features_read_in_parts_give_the_same(channels_last: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """130 positions in parts of 64: values and gradients; the logits rise, so that each part has a new maximum."""
+    block = _perturbed()
+    x = torch.randn(2, 8, 2, 5, 13, dtype=torch.float64)
+    x += torch.linspace(0, 20, 130, dtype=torch.float64).view(2, 5, 13)
+    if channels_last:
+        x = x.contiguous(memory_format=torch.channels_last_3d)
+    found = []
+    for size in (pools._CHUNK_BYTES, 1):
+        monkeypatch.setattr(pools, "_CHUNK_BYTES", size)
+        assert len(pools._chunks(pools._rows(x))) == (3 if size == 1 else 1)
+        leaf = x.clone().requires_grad_()
+        z = block(leaf)
+        z.square().sum().backward()
+        weight = block.pool.get_submodule("mask").weight
+        assert isinstance(weight, Tensor)
+        assert leaf.grad is not None
+        assert weight.grad is not None
+        found.append((z.detach(), leaf.grad, weight.grad.clone()))
+        block.zero_grad()
+    for whole, parts in zip(*found, strict=True):
+        torch.testing.assert_close(whole, parts, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize(

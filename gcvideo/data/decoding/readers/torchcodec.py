@@ -23,7 +23,7 @@ def is_installed() -> bool:
 
 def read(path: str, wanted: NDArray[np.int64], way: str) -> Frames:
     """See ``data/decoding/decode.py``; both ways are the same here, as an exact decoder has scanned the file."""
-    from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
+    from torchcodec.decoders import VideoDecoder
 
     try:
         decoder = VideoDecoder(path, seek_mode="exact", dimension_order="NHWC", num_ffmpeg_threads=1)
