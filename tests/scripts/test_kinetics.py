@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from gcvideo.cli import run as gcvideo_run
+from gcvideo.data.manifest import read_manifest
 from scripts.fetching.command import run
 from scripts.fetching.job import alone
 from scripts.fetching.space import needed_bytes, readable
@@ -75,6 +78,27 @@ def test_the_layout_is_the_one_that_index_reads(
     out = capsys.readouterr().out
     assert "train: 4 videos; of 5 that are listed 1 are missing" in out
     assert f"gcvideo index {tmp_path}/k400/annotations/all.csv --root {tmp_path}/k400/videos --out" in out
+
+
+def test_the_next_command_that_is_printed_indexes_what_was_fetched(
+    k400: Mirror, tmp_path: Path, numbered_video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With real videos in the archives; one that is listed was never there, and one is damaged."""
+    video = numbered_video.read_bytes()
+    for part, numbers in {"train/part_0": (0, 1), "train/part_1": (2, 3), "val/part_0": (4,)}.items():
+        k400.add_tar(f"400/{part}.tar.gz", {f"./{name(n)}": video for n in numbers})
+    out = tmp_path / "k400"
+    assert call(k400, out) == 0
+    program, *arguments = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert program == "gcvideo"
+    assert gcvideo_run(arguments) == 0
+    manifest = read_manifest(out / "manifest.csv")
+    assert manifest.classes == ("air drumming", "massaging person's head")
+    assert [(Path(r.path).name, r.split, r.num_frames) for r in manifest.records] == [
+        *((name(n), "train", 40) for n in (0, 1, 2)),
+        (name(4), "val", 40),
+    ]
+    assert [Path(path).name for path, _ in manifest.bad] == [name(3), name(9)]  # replaced by rubbish, and missing
 
 
 def test_damaged_videos_of_train_are_replaced(k400: Mirror, tmp_path: Path) -> None:
