@@ -33,7 +33,7 @@ class VideoRecord:
         readers: the decoders that give the right frames and how, as measured, the best first, such as
             ``decord:seek pyav:forward``.
         damage: empty, or what is wrong with the file though it decodes.
-        num_bytes: file size, to see that a file has changed.
+        num_bytes: file size, to see that a file has changed; 0 where it is not known.
         modified_ns: modification time, to see that a file has changed.
 
     Raises:

@@ -93,8 +93,8 @@ def video_record(path: Path | str, **values: Any) -> VideoRecord:
         "duration": 1.6,
         "readers": "pyav:seek",
         "damage": "",
-        "num_bytes": 1,
-        "modified_ns": 1,
+        "num_bytes": 0,
+        "modified_ns": 0,
     }
     return VideoRecord(path=str(path), **plain | values)
 

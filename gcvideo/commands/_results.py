@@ -30,7 +30,8 @@ def evaluate_best(trainer: Trainer, module: LightningModule, datamodule: VideoDa
             log.warning("no validation was run, so there is no best checkpoint and no final figure")
         return
     if on_test and not datamodule.test_records():
-        log.warning("no val/ or test/ folder was kept for the end: the figures are of the videos held out of train")
+        of = "held out of train" if datamodule.holdout else "of val"
+        log.warning(f"no videos were kept for the end: the figures are of those {of}, which chose the checkpoint")
         on_test = False
     options: dict[str, Any] = {"datamodule": datamodule, "ckpt_path": best, "weights_only": True, "verbose": False}
     if on_test:

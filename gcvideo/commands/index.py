@@ -7,6 +7,7 @@ import shlex
 from collections import Counter
 from pathlib import Path
 
+from gcvideo.commands._numbers import whole
 from gcvideo.data.annotations import SPLITS, SourceOptions, check_is_local, describe_formats, read_annotations
 from gcvideo.data.indexing.index import index_videos
 from gcvideo.data.labels import find_classes
@@ -64,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--fps", type=float, help="frames per second of folders of numbered pictures")
     result.add_argument("--format", default="auto", help="one of the formats below (default: found out)")
     result.add_argument("--quick", action="store_true", help="read the headers only and decode nothing")
-    result.add_argument("--num_workers", type=int, default=0, help="processes (default: one for each processor)")
+    result.add_argument("--num_workers", type=whole, default=0, help="processes (default: one for each processor)")
     return result
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from gcvideo.commands._numbers import whole
 from gcvideo.data.annotations import SPLITS, read_annotations
 from gcvideo.data.indexing.index import cached_manifest_path, index_videos
 from gcvideo.data.manifest import Manifest, read_manifest
@@ -69,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--crf", type=int, default=defaults.crf, help="0 is lossless, 51 the worst (default: %(default)s)"
     )
-    result.add_argument("--num_workers", type=int, default=0, help="processes (default: one for each processor)")
+    result.add_argument("--num_workers", type=whole, default=0, help="processes (default: one for each processor)")
     return result
 
 

@@ -41,7 +41,7 @@ def check_sizes(data: VideoDataModule) -> None:
 
 
 def check_training(
-    classes: tuple[str, ...], records: list[VideoRecord], batch_size: int, trainer: Trainer | None
+    classes: tuple[str, ...], records: list[VideoRecord], held_out: int, batch_size: int, trainer: Trainer | None
 ) -> None:
     """Refuses videos that no training is possible with.
 
@@ -52,8 +52,9 @@ def check_training(
         raise InputError(f"only one class, {classes[0]!r}: there is nothing to tell apart; add another one")
     videos, devices = len(records), trainer.world_size if trainer else 1
     if videos < batch_size * devices:
+        rest = f" ({held_out} more are held out, see --data.holdout)" if held_out else ""
         raise InputError(
-            f"{videos} training videos do not fill one batch of {batch_size} on {devices} device(s); "
+            f"{videos} training videos{rest} do not fill one batch of {batch_size} on {devices} device(s); "
             f"lower --data.batch_size to at most {videos // devices}"
         )
 

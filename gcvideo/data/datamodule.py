@@ -138,7 +138,8 @@ class VideoDataModule(LightningDataModule, ABC):
         """Reads the manifest and refuses a stage that has no videos, before a run folder is made."""
         check_reader(list(self.manifest().records), self.reading.reader)
         if stage == "fit":
-            check_training(self.classes, self.train_records(), self.batch_size, self.trainer)
+            held_out = len(self.val_records()) if self.holdout else 0
+            check_training(self.classes, self.train_records(), held_out, self.batch_size, self.trainer)
         if stage in ("fit", "validate") and not self.val_records():
             raise InputError(
                 "no videos to choose the best checkpoint on: add a val/ folder beside train/, "
@@ -150,6 +151,9 @@ class VideoDataModule(LightningDataModule, ABC):
                 "(then val chooses nothing and is read at the end)"
             )
         if stage == "fit" and (self.trainer is None or self.trainer.is_global_zero):
+            if self.holdout:
+                total = len(self.manifest().split("train"))
+                log.info(f"{len(self.val_records())} of {total} training videos are held out to choose the checkpoint")
             for note in absent_classes(self.classes, self.train_records(), self.val_records()):
                 log.warning(note)
 

@@ -66,12 +66,15 @@ def check_overwrites_a_manifest(path: Path) -> None:
     """Refuses to write a manifest where something else lies.
 
     Raises:
-        InputError: if the path is a folder, or a file that is no manifest.
+        InputError: if the path is a folder, or a file that is no manifest, or what stands beside it would be lost.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder; name the file of the list, such as {path / 'manifest.csv'}", exit_code=2)
     if path.exists() and next(iter(_lines(path)), "").strip().split(",")[: len(_COLUMNS)] != _COLUMNS:
         raise InputError(f"{path} is there already and is not a manifest; name another file with --out", exit_code=2)
+    for beside in (_beside(path, ".classes.txt"), _beside(path, ".bad.csv")):
+        if beside.exists() and not path.exists():
+            raise InputError(f"{beside} would be written over; name another file with --out", exit_code=2)
 
 
 def check_place(path: Path) -> None:
@@ -95,12 +98,19 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     """Writes the three files; each appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _write_lines(_beside(path, ".classes.txt"), manifest.classes)
-    _write_csv(_beside(path, ".bad.csv"), _BAD_COLUMNS, ({"path": p, "reason": r} for p, r in manifest.bad))
+    write_bad(manifest.bad, path)
     rows = (
         asdict(record) | {"path": _stored_path(record.path, path), "label": manifest.classes[record.label]}
         for record in manifest.records
     )
     _write_csv(path, _COLUMNS, rows)
+
+
+def write_bad(bad: Iterable[tuple[str, str]], path: Path) -> Path:
+    """Writes path and reason of the files that cannot be used beside the manifest ``path``; gives where."""
+    beside = _beside(path, ".bad.csv")
+    _write_csv(beside, _BAD_COLUMNS, ({"path": video, "reason": reason} for video, reason in bad))
+    return beside
 
 
 def read_classes(path: Path) -> tuple[str, ...]:

@@ -38,12 +38,16 @@ def unpack_tar(archive: Path, folder: Path) -> None:
         Damaged: if the archive ends too early or is no tar.
         InputError: if a member is a link or a device, or leads outside; nothing of the archive should be used.
     """
+    names: set[str] = set()
     try:
         with _opened(archive) as stream:
             with tarfile.open(fileobj=stream, mode="r|") as tar:
                 for member in tar:
                     if _wanted(archive, member):
                         member.name = PurePosixPath(member.name).name
+                        if member.name in names:
+                            raise InputError(f"{archive}: two of its members are called {member.name}; it is not used")
+                        names.add(member.name)
                         tar.extract(member, folder, filter="data")
             while stream.read(1 << 20):  # the check sum stands at the end
                 pass

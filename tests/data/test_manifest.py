@@ -102,3 +102,10 @@ def test_only_a_manifest_is_written_over(tmp_path: Path) -> None:
         check_overwrites_a_manifest(tmp_path / "script.py")
     with pytest.raises(InputError, match=r"is a folder; name the file of the list"):
         check_overwrites_a_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("ending", [".classes.txt", ".bad.csv"])
+def test_foreign_file_beside_a_new_manifest_is_not_written_over(tmp_path: Path, ending: str) -> None:
+    (tmp_path / f"m{ending}").write_text("mine\n")
+    with pytest.raises(InputError, match=rf"m{ending} would be written over; name another file"):
+        check_overwrites_a_manifest(tmp_path / "m.csv")

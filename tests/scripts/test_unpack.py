@@ -106,3 +106,9 @@ def test_a_damaged_rar_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match=r"a\.rar: cannot be unpacked"):
         unpack_rar(tmp_path / "a.rar", tmp_path / "out")
+
+
+def test_a_tar_with_two_members_of_one_name_is_refused(tmp_path: Path) -> None:
+    archive = write_tar(tmp_path / "twice.tar", [member("a/x.mp4"), member("b/x.mp4")], "w")
+    with pytest.raises(InputError, match=r"twice.tar: two of its members are called x.mp4"):
+        unpack_tar(archive, tmp_path / "out")

@@ -56,9 +56,20 @@ class DeadlineReader:
             RuntimeError: if the subprocess does not start.
             InputError: on Windows.
         """
-        process = self._running()
+        return self._ask({"path": str(path), "indices": indices.tolist(), "reader": reader})
+
+    def times(self, path: str | Path, *, is_damaged: bool) -> NDArray[np.float64]:
+        """When each frame is shown, as ``shown_times`` of readers/pyav.py gives it: seconds, ``float64 (frames,)``.
+
+        Raises:
+            DecodeError: as ``read``.
+        """
+        times: NDArray[np.float64] = self._ask({"path": str(path), "is_damaged": is_damaged}).view(np.float64)[:, 0]
+        return times
+
+    def _ask(self, request: dict[str, Any]) -> Frames:
+        path, process = request["path"], self._running()
         try:
-            request = {"path": str(path), "indices": indices.tolist(), "reader": reader}
             answer = process.ask(request, self.seconds)
             if "error" not in answer:
                 return process.frames(answer["shape"])

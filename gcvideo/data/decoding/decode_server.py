@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from gcvideo.data.decoding.decode import DecodeError, Frames, read_frames
+from gcvideo.data.decoding.readers.pyav import shown_times
 
 LENGTH = struct.Struct("!I")
 
@@ -80,7 +81,10 @@ def _send(message: dict[str, Any]) -> None:
 def _answer(request: dict[str, Any], shared: int, max_bytes: int) -> dict[str, Any]:
     path = request["path"]
     try:
-        frames = read_frames(path, np.array(request["indices"], np.int64), request["reader"])
+        if "is_damaged" in request:
+            frames = shown_times(path, is_damaged=request["is_damaged"])[:, None].view(np.uint8)
+        else:
+            frames = read_frames(path, np.array(request["indices"], np.int64), request["reader"])
         _write(frames, shared)
     except DecodeError as error:
         no_memory = max_bytes and isinstance(error.__cause__, MemoryError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcvideo.data.decoding.deadline import DeadlineReader
-from gcvideo.data.decoding.decode import DecodeError, Frames, first_line, forward, is_installed, is_special, read_frames
-from gcvideo.data.decoding.readers.pyav import seconds
+from gcvideo.data.decoding.decode import DecodeError, Frames, first_line, is_installed, read_frames
+from gcvideo.data.decoding.readers.pyav import shown_times
 from gcvideo.records import VideoRecord
 
 Guard = Literal["damaged", "all", "none"]
 
+_KEPT = 1000  # videos whose times are remembered; a minute of video takes 14 kB
 _LAST_RESORT = "pyav:forward"
 
 
@@ -57,6 +59,7 @@ class ClipReader:
     def __init__(self, reading: Reading) -> None:
         self.reader, self.guard = reading.reader, reading.guard
         self.process = DeadlineReader(reading.deadline_s)
+        self._times: dict[str, NDArray[np.float64]] = {}
 
     def read(self, record: VideoRecord, indices: NDArray[np.int64]) -> tuple[Frames, str]:
         """Frames ``uint8 (*indices.shape, H, W, 3)``, and a line where a decoder failed and another stood in.
@@ -68,6 +71,7 @@ class ClipReader:
         Raises:
             DecodeError: if no decoder gives them.
         """
+        _check_unchanged(record)
         reasons: list[str] = []
         for reader in right_readers_of(record, self.reader):
             try:
@@ -85,30 +89,47 @@ class ClipReader:
             DecodeError: if the file cannot be opened, or is not the one that was indexed.
         """
         first, total = record.first_frame, record.num_frames
-        if is_special(record.path):
-            raise DecodeError(f"{record.path}: no such file, or not a regular one")
-        with _errors_named(record):
-            times = _seconds(record)[first : first + total]
+        _check_unchanged(record)
+        times = self._all_times(record)[first : first + total]
         if len(times) < total:
-            raise DecodeError(f"{record.path}: has changed since it was indexed; run gcvideo index again")
+            raise DecodeError(_changed(record))
         from_zero: NDArray[np.float64] = times - times[0]
         return from_zero
 
+    def _all_times(self, record: VideoRecord) -> NDArray[np.float64]:
+        """Kept for the last videos: those of a damaged one cost a decode of all of it."""
+        if record.path not in self._times:
+            if len(self._times) >= _KEPT:
+                self._times.pop(next(iter(self._times)))
+            if self._is_guarded(record):
+                self._times[record.path] = self.process.times(record.path, is_damaged=bool(record.damage))
+            else:
+                with _errors_named(record):
+                    self._times[record.path] = shown_times(record.path, is_damaged=bool(record.damage))
+        return self._times[record.path]
+
+    def _is_guarded(self, record: VideoRecord) -> bool:
+        return self.guard == "all" or (self.guard == "damaged" and bool(record.damage))
+
     def _read(self, record: VideoRecord, indices: NDArray[np.int64], reader: str) -> Frames:
-        if self.guard == "all" or (self.guard == "damaged" and record.damage):
+        if self._is_guarded(record):
             return self.process.read(record.path, indices, reader)
         with _errors_named(record):
             return read_frames(record.path, indices, reader)
 
 
-def _seconds(record: VideoRecord) -> NDArray[np.float64]:
-    """Times of all frames of the file: of its packets where each is a frame, else of the frames that decode."""
+def _check_unchanged(record: VideoRecord) -> None:
+    """What was measured of a file holds for that file alone; times are not compared, as a copy has others."""
     try:
-        if not record.damage:
-            return seconds(record.path)
-    except DecodeError:  # not every packet has a time
-        pass
-    return np.array([frame.time for frame in forward(record.path)], dtype=np.float64)
+        size = os.stat(record.path).st_size
+    except (OSError, ValueError) as error:
+        raise DecodeError(f"{record.path}: no such file, or not a regular one") from error
+    if record.num_bytes and record.codec != "pictures" and size != record.num_bytes:
+        raise DecodeError(_changed(record))
+
+
+def _changed(record: VideoRecord) -> str:
+    return f"{record.path}: has changed since it was indexed; run gcvideo index again"
 
 
 @contextmanager

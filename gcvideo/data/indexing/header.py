@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -24,6 +25,7 @@ class Header:
         fps: average frames per second; 0 where it is not known.
         pixel_aspect: width of a pixel to its height, as stored.
         num_frames: as the header says; 0 where it does not.
+        is_open: whether a key frame, not the first, is stored before frames that are shown before it (an open GOP).
         num_packets: of the stream, for AVI with those that are empty: the picture stays.
         num_shown: packets that an edit list does not cut away.
         promised_s: how long the file is to last, where the header says so and not how many frames; else 0.
@@ -34,6 +36,7 @@ class Header:
     fps: float
     pixel_aspect: float
     num_frames: int
+    is_open: bool
     num_packets: int
     num_shown: int
     promised_s: float
@@ -62,14 +65,32 @@ def read_header(path: Path) -> Header:
         codec, in_chunks = stream.codec_context.codec.canonical_name, container.format.name == "avi"
         smallest = _PLACEHOLDER_BYTES if codec == "mpeg4" else 0
         num_packets, num_shown, last_s = 0, 0, 0.0
+        groups = _Groups()
         for packet in container.demux():
             last_s = max(last_s, _end(packet))
             if packet.stream.index == stream.index and packet.size:
                 num_packets = 1 + (packet.dts if in_chunks and packet.dts is not None else num_packets)
                 num_shown += packet.size > smallest and not packet.is_discard
+                groups.add(packet)
         fps, promised_s = float(stream.average_rate or 0), _promised(container)
         aspect = float(stream.sample_aspect_ratio or 1)
-        return Header(codec, fps, aspect, stream.frames, num_packets, num_shown, promised_s, last_s)
+        return Header(codec, fps, aspect, stream.frames, groups.are_open, num_packets, num_shown, promised_s, last_s)
+
+
+class _Groups:
+    """Looks at the packets of a stream as they are stored: decord misses frames that are shown before a key frame."""
+
+    def __init__(self) -> None:
+        self.are_open = False
+        self._key_pts: int | None = None  # of the last key frame but the first
+        self._num_keys = 0
+
+    def add(self, packet: av.Packet[Any]) -> None:
+        if packet.is_keyframe:
+            self._num_keys += 1
+            self._key_pts = packet.pts if self._num_keys > 1 else None
+        elif self._key_pts is not None and packet.pts is not None:
+            self.are_open = self.are_open or packet.pts < self._key_pts
 
 
 def _end(packet: av.Packet[av.stream.Stream]) -> float:

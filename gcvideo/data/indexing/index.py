@@ -17,7 +17,7 @@ from gcvideo.data.decoding.decode import DecodeError
 from gcvideo.data.indexing.probe import Probe
 from gcvideo.data.indexing.probing import Task, probe_all
 from gcvideo.data.indexing.segments import file_state, record_of
-from gcvideo.data.manifest import Manifest, check_place, read_manifest, write_manifest
+from gcvideo.data.manifest import Manifest, check_place, read_manifest, write_bad, write_manifest
 from gcvideo.errors import InputError
 from gcvideo.records import VideoRecord
 
@@ -68,7 +68,7 @@ def index_videos(
         for file, found in probed:
             results.update(zip(file.entries, found, strict=True))
             on_video()
-    manifest = _manifest(annotations, results)
+    manifest = _manifest(annotations, results, path)
     write_manifest(manifest, path)
     return manifest
 
@@ -112,10 +112,10 @@ def _is_unchanged(record: VideoRecord, entry: Entry) -> bool:
 
 def _by_file(entries: Iterable[Entry]) -> list[_File]:
     """Each file once, however many parts of it are labelled."""
-    files: dict[Path, list[Entry]] = {}
+    files: dict[tuple[Path, float], list[Entry]] = {}
     for entry in entries:
-        files.setdefault(entry.path, []).append(entry)
-    return [_File(path, tuple(parts)) for path, parts in files.items()]
+        files.setdefault((entry.path, entry.fps), []).append(entry)
+    return [_File(path, tuple(parts)) for (path, _), parts in files.items()]
 
 
 def _probe_all(files: list[_File], num_workers: int, quick: bool) -> Generator[tuple[_File, list[VideoRecord | str]]]:
@@ -139,10 +139,13 @@ def _record(entry: Entry, found: Probe | str, state: tuple[int, int]) -> VideoRe
     return found if isinstance(found, str) else record_of(entry, found, state)
 
 
-def _manifest(annotations: Annotations, results: dict[Entry, VideoRecord | str]) -> Manifest:
-    in_order = [(entry.path, results[entry]) for entry in annotations.entries]
+def _manifest(annotations: Annotations, results: dict[Entry, VideoRecord | str], path: Path) -> Manifest:
+    in_order = [(str(entry.path), results[entry]) for entry in annotations.entries]
     records = tuple(result for _, result in in_order if isinstance(result, VideoRecord))
-    bad = tuple(dict.fromkeys((str(path), result) for path, result in in_order if isinstance(result, str)))
+    bad = tuple(dict.fromkeys((video, result) for video, result in in_order if isinstance(result, str)))
     if not records:
-        raise InputError(f"none of the {len(bad)} videos can be decoded; the first: {bad[0][0]}: {bad[0][1]}")
+        listed = write_bad(bad, path)
+        raise InputError(
+            f"none of the {len(bad)} videos can be decoded; the first: {bad[0][0]}: {bad[0][1]}; all are in {listed}"
+        )
     return Manifest(annotations.classes, records, bad)

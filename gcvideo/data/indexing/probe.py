@@ -20,16 +20,16 @@ from gcvideo.data.decoding.readers import decord as decord_reader
 from gcvideo.data.decoding.readers import pictures
 from gcvideo.data.decoding.rgb import RgbFilter
 from gcvideo.data.indexing.header import Header, read_header
-from gcvideo.data.indexing.trust import right_readers
+from gcvideo.data.indexing.trust import right_readers, thinned
 
 # A decoder goes wrong just before and after a key frame that it seeks to (open GOPs), after any seek (WMV), or from
-# the first frame on (edit lists, program streams). So it is compared around the key frames with these numbers, and at
-# this many places spread over the file, the last frame among them.
-_CHECKED_KEY_FRAMES = (1, 2, 4, 8)
+# the first frame on (edit lists, program streams). So it is compared around the key frames 1, 2, 4, 8, ..., and at this
+# many places spread over the file, the last frame among them.
 _BEFORE_KEY_FRAME = 4
 _PLACES = 7
 # Frames whose pictures are compared by their small grey copies: all equal is one picture repeated.
 _FINGERPRINT_PX = 16
+_FROZEN = 0.9  # share of the frames
 _VARIABLE = 0.25  # of a frame's time: so far may a frame lie from where a constant rate puts it
 
 
@@ -51,11 +51,13 @@ class Probe:
 
 @dataclass
 class _Seen:
-    """What one pass over all frames leaves: stretches of consecutive frames to compare, times, distinct pictures."""
+    """What one pass over all frames leaves: stretches of consecutive frames to compare, times, repeats."""
 
     stretches: list[dict[int, Frames]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
-    pictures: set[bytes] = field(default_factory=set)
+    picture: bytes = b""  # of the last frame
+    repeats: int = 0  # how often it came again without another between
+    longest: int = 0
     corrupt: int = 0
     key_frames: int = 0
     last: Frames | None = None
@@ -87,7 +89,13 @@ def probe_video(path: Path) -> Probe:
         pixel_aspect=header.pixel_aspect,
         codec=header.codec,
         duration=round(float(times[-1] - times[0] + (1 / fps if fps else 0)), 6),
-        readers=right_readers(path, seen.stretches, num_frames=len(seen.times), num_groups=seen.key_frames + 1),
+        readers=right_readers(
+            path,
+            seen.stretches,
+            num_frames=len(seen.times),
+            num_groups=seen.key_frames + 1,
+            is_open=header.is_open,
+        ),
         damage=_damage(header, seen),
         times=times - times[0],
     )
@@ -102,12 +110,14 @@ def probe_pictures(folder: Path, fps: float) -> Probe:
     if fps <= 0:
         raise DecodeError("a folder of pictures has no rate; give it: gcvideo index --fps 25")
     files = pictures.list_pictures(folder)
-    shapes = {pictures.read(str(folder), np.array([number]), "seek").shape[1:3] for number in range(len(files))}
+    shapes = {pictures.open_picture(path).shape[:2] for path in files}
     if len(shapes) > 1:
         raise DecodeError("its pictures have different sizes; make them equal")
     (height, width), total = shapes.pop(), len(files)
     duration, times = round(total / fps, 6), np.arange(total) / fps
-    return Probe(fps, False, width, height, 1.0, "pictures", duration, "pictures:seek", "", times)
+    gaps = pictures.num_missing(files)
+    damage = f"{gaps} numbers between its pictures are missing" if gaps else ""
+    return Probe(fps, False, width, height, 1.0, "pictures", duration, "pictures:seek", damage, times)
 
 
 def rate(times: NDArray[np.float64]) -> float:
@@ -148,15 +158,16 @@ def _decode_all(path: Path, places: set[int]) -> _Seen:
     to_rgb = RgbFilter()
     for number, frame in enumerate(forward(path)):
         if number in places:
-            seen.stretches.append({number: to_rgb(frame)})
+            seen.stretches.append({number: thinned(to_rgb(frame))})
         if number > 0 and frame.key_frame:
             seen.key_frames += 1
-            if seen.key_frames in _CHECKED_KEY_FRAMES:
+            if seen.key_frames.bit_count() == 1:  # a power of two
                 stretch = [*before, frame]
-                seen.stretches.append({number - len(before) + k: to_rgb(f) for k, f in enumerate(stretch)})
+                seen.stretches.append({number - len(before) + k: thinned(to_rgb(f)) for k, f in enumerate(stretch)})
         seen.times.append(frame.time if frame.time is not None else float("nan"))
-        if len(seen.pictures) < 2:
-            seen.pictures.add(_fingerprint(frame))
+        picture = _fingerprint(frame)
+        seen.repeats, seen.picture = seen.repeats + 1 if picture == seen.picture else 0, picture
+        seen.longest = max(seen.longest, seen.repeats)
         seen.corrupt += frame.is_corrupt
         before.append(frame)
     seen.last = to_rgb(before[-1]) if before else None
@@ -172,6 +183,6 @@ def _damage(header: Header, seen: _Seen) -> str:
     found, total = header.missing(len(seen.times)), len(seen.times)
     if seen.corrupt:
         found.append(f"{seen.corrupt} frames are marked as corrupt")
-    if total > 2 and len(seen.pictures) == 1:
-        found.append("one picture repeated")
+    if total > 2 and seen.longest + 1 >= _FROZEN * total:
+        found.append("one picture repeated" + ("" if seen.longest + 1 == total else f" {seen.longest + 1} times"))
     return "; ".join(found)

@@ -23,7 +23,9 @@ def file_state(path: Path) -> tuple[int, int]:
     """
     files = list_pictures(path) if path.is_dir() else [path]
     states = [file.stat() for file in files]
-    return sum(state.st_size for state in states), max(state.st_mtime_ns for state in states)
+    changed = [state.st_mtime_ns for state in states]
+    changed += [path.stat().st_mtime_ns] if path.is_dir() else []  # a name in it has changed
+    return sum(state.st_size for state in states), max(changed)
 
 
 def record_of(entry: Entry, probe: Probe, state: tuple[int, int]) -> VideoRecord | str:

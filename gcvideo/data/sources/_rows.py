@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, combinations
 from pathlib import Path
 
 from gcvideo.data.annotations import SPLIT_NAMES, SPLITS, Annotations, Entry, SourceOptions
@@ -14,6 +16,9 @@ from gcvideo.errors import InputError
 
 LIST_SUFFIXES = (".csv", ".tsv", ".txt", ".list", ".json", ".jsonl")
 _SPLIT_IN_NAME = re.compile(rf"(?<![a-z])({'|'.join(sorted(SPLIT_NAMES, key=len, reverse=True))})(?:list)?(?![a-z])")
+
+
+_TOUCHING_S = 1e-3  # parts that end and begin here share no frame
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,7 @@ def annotations_of(
         all_notes.append("no split is said, so all videos are for training; say another one with --split")
     kept, twice = _without_twins([replace(row, split=options.split or row.split or "train") for row in rows], labels)
     all_notes += [f"{len(twice)} videos are listed twice and kept once, the first: {twice[0]}"] if twice else []
+    all_notes += _overlaps(kept)
     entries = [_entry(row, label, options.fps) for row, label in kept]
     return Annotations(names, tuple(entries), (*all_notes, *_missing(kept), *_unused_rate(entries, options.fps)))
 
@@ -143,6 +149,24 @@ def _without_twins(rows: list[ListedVideo], labels: list[int]) -> tuple[list[tup
             twins.append((row, label))
             kept.append((row, label))
     return kept, twice
+
+
+def _overlaps(kept: list[tuple[ListedVideo, int]]) -> list[str]:
+    """A note where parts of a video overlap that have different labels; for training and evaluation it is refused."""
+    parts: dict[Path, list[tuple[ListedVideo, int]]] = {}
+    for row, label in kept:
+        parts.setdefault(row.path, []).append((row, label))
+    found = []
+    for (one, label), (other, other_label) in chain.from_iterable(combinations(p, 2) for p in parts.values()):
+        if min(one.end or math.inf, other.end or math.inf) - max(one.start, other.start) < _TOUCHING_S:
+            continue
+        if one.split != other.split and "train" in (one.split, other.split):
+            raise InputError(
+                f"{other.where}: a part of {other.path} is for {other.split} here and overlaps with one for "
+                f"{one.split} in {one.where}; what is trained on cannot be evaluated on"
+            )
+        found += [f"{one.path} ({one.where} and {other.where})"] if label != other_label else []
+    return [f"{len(found)} pairs of parts overlap and have different labels, the first: {found[0]}"] if found else []
 
 
 def _check_twin(row: ListedVideo, other: ListedVideo, same_label: bool) -> None:

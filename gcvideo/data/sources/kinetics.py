@@ -38,8 +38,10 @@ def read(sources: tuple[Path, ...], options: SourceOptions) -> Annotations:
     """
     lists = list_files(sources)
     places = Places(roots_of(lists, options, "videos"))
-    rows = [row for path in lists for row in _read_list(path, places, options.split)]
-    return annotations_of(rows, options, source=lists[0])
+    labelled = [path for path in lists if "label" in _header(first_line(path))]
+    rows = [row for path in labelled or lists for row in _read_list(path, places, options.split)]
+    notes = [f"passed over {path}: it has no labels" for path in lists if path not in labelled]
+    return annotations_of(rows, options, source=lists[0], notes=notes)
 
 
 def _header(line: str) -> list[str]:

@@ -53,6 +53,7 @@ def read(sources: tuple[Path, ...], options: SourceOptions) -> Annotations:
     lists = list_files(sources)
     places = Places(roots_of(lists, options))
     rows = [row for path in lists for row in _read_list(path, places)]
+    _check_no_header(rows)
     beside = list(filter(_has_folders, sources))
     notes = [
         f"{folder}: took the labels from {', '.join(path.name for path in lists)}; --format class_folders takes them "
@@ -60,6 +61,19 @@ def read(sources: tuple[Path, ...], options: SourceOptions) -> Annotations:
         for folder in beside
     ]
     return annotations_of(rows, options, source=lists[0], notes=notes)
+
+
+def _check_no_header(rows: list[ListedVideo]) -> None:
+    """Names of columns that nobody knows would become a class of their own."""
+    labels = [row.label for row in rows]
+    first = next(iter(rows), None)
+    if first is None or first.path.suffix or first.label.isdecimal() or os.path.exists(first.path):
+        return
+    if len(rows) > 1 and labels.count(first.label) == 1:
+        raise InputError(
+            f"{first.where}: {first.path.name!r} is not there and nothing else has the label {first.label!r}; if this "
+            "is a header, name its columns path and label, else delete the line"
+        )
 
 
 def _has_folders(source: Path) -> bool:

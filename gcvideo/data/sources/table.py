@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ _FRAMES = ("start_frame", "end_frame", "frame_start", "frame_end", "frame_id")
 _OF_A_MANIFEST = {"readers", "first_frame", "num_frames", "modified_ns"}
 _DELIMITERS = ",\t; "
 
+_SEVERAL = re.compile(r"[;|]|^\s*-?\d+(\s*,\s*-?\d+)+\s*$|^\s*\[.*\]\s*$", re.DOTALL)
 _Rows = Iterator[tuple[str, dict[str, Any]]]
 
 
@@ -168,9 +170,9 @@ def _video(where: str, values: dict[str, Any], path: Path, places: Places) -> Li
 def _label(value: Any, where: str) -> str:
     one = value[0] if isinstance(value, list) and len(value) == 1 else value
     text = str(one).strip()
-    if isinstance(one, dict | bool):
+    if isinstance(one, dict | bool) or one != one:  # NaN
         raise InputError(f"{where}: label is {value!r}, expected a class name or a number")
-    if isinstance(one, list) or ";" in text or "|" in text:
+    if isinstance(one, list) or _SEVERAL.search(text):
         raise InputError(f"{where}: label is {value!r}; several labels for a video are not supported, keep one")
     return text
 

@@ -137,3 +137,27 @@ def test_times_of_a_file_that_has_changed_are_a_failure_of_the_video(tmp_path: P
 def test_values_out_of_their_range_are_refused(values: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Reading(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("damage", ["", "1 of 30 frames do not decode"])
+def test_other_file_in_the_place_of_an_indexed_one_is_refused(numbered_video: Path, damage: str) -> None:
+    """What was measured holds for the file that was measured."""
+    record = video_record(numbered_video, num_bytes=numbered_video.stat().st_size, damage=damage)
+    reader = ClipReader(Reading())
+    assert frame_numbers(reader.read(record, np.array([3]))[0]) == [3]
+    numbered_video.write_bytes(numbered_video.read_bytes() + b"more")
+    for read in (lambda: reader.read(record, np.array([3])), lambda: reader.times(record)):
+        with pytest.raises(
+            DecodeError, match=rf"^{numbered_video}: has changed since it was indexed; run gcvideo index"
+        ):
+            read()
+
+
+def test_times_of_a_guarded_video_come_from_the_process_of_its_own(guarded: ClipReader, tmp_path: Path) -> None:
+    path = write_variable_rate(tmp_path / "vfr.mp4", [100] * 3 + [20] * 7)
+    times = guarded.times(video_record(path, num_frames=10))
+    assert guarded.process.pid is not None
+    assert times.round(3).tolist() == [0.0, 0.1, 0.2, 0.3, 0.32, 0.34, 0.36, 0.38, 0.4, 0.42]
+    guarded.process.close()
+    assert guarded.times(video_record(path, num_frames=10)).tolist() == times.tolist()
+    assert guarded.process.pid is None  # they are remembered

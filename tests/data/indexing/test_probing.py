@@ -101,7 +101,7 @@ def test_file_on_which_the_decoder_crashes_is_listed_and_the_rest_is_indexed(
     assert [record.num_frames for record in _index(three, tmp_path).records] == [12, 50, 12]
 
 
-@pytest.mark.sampled
+@pytest.mark.long
 def test_file_on_which_the_decoder_hangs_is_listed_and_the_rest_is_indexed(
     three: Annotations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gcvideo.data.annotations import read_annotations
 from gcvideo.errors import InputError
 from tests.data.sources.conftest import Read, Touch, Write
 
@@ -85,3 +86,12 @@ def test_class_that_the_list_does_not_have_is_named_with_the_one_that_is_near(
     touch("a.mp4")
     with pytest.raises(InputError, match=r"line 2: class 'yogas' is not .*2 names; did you mean 'yoga'"):
         read(write("train.csv", f"{HEADER}\nyogas,a,0,10,train\n"), classes=("yoga", "zumba"))
+
+
+def test_list_without_labels_beside_others_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "id_000001_000011.mp4").touch()
+    (tmp_path / "train.csv").write_text("label,youtube_id,time_start,time_end,split\nrun,id,1,11,train\n")
+    (tmp_path / "test.csv").write_text("youtube_id,time_start,time_end,split\nother,1,11,test\n")
+    annotations = read_annotations([tmp_path / "train.csv", tmp_path / "test.csv"])
+    assert [entry.split for entry in annotations.entries] == ["train"]
+    assert f"passed over {tmp_path / 'test.csv'}: it has no labels" in annotations.notes

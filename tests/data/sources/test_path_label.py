@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gcvideo.data.annotations import Annotations
+from gcvideo.data.annotations import Annotations, read_annotations
 from gcvideo.errors import InputError
 from tests.data.sources.conftest import Read, Touch, Write
 
@@ -181,3 +181,11 @@ def test_missing_videos_are_counted_and_stay_listed(tmp_path: Path, touch: Touch
         f"2 of 3 listed videos are missing, the first: {tmp_path}/b.mp4 ({tmp_path}/train.txt, line 2)",
     )
     assert [path.name for path, *_ in found.entries] == ["a.mp4", "b.mp4", "c.mp4"]
+
+
+def test_header_of_unknown_columns_does_not_become_a_class(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "b.mp4").touch()
+    (tmp_path / "list.csv").write_text("vid,target\na.mp4,cello\nb.mp4,shot\n")
+    with pytest.raises(InputError, match=r"line 1: 'vid' is not there and nothing else has the label 'target'"):
+        read_annotations([tmp_path / "list.csv"])

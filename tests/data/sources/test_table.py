@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gcvideo.data.annotations import read_annotations
 from gcvideo.errors import InputError
 from tests.data.sources.conftest import Read, Touch, Write
 
@@ -137,3 +138,22 @@ def test_lists_of_a_folder_have_the_split_of_their_name(tmp_path: Path, touch: T
     assert found.notes == (
         f"1 of 3 listed videos are missing, the first: {tmp_path}/b2.mp4 ({tmp_path}/validation.tsv, line 2)",
     )
+
+
+@pytest.mark.parametrize("label", ['"0,1"', '"[0, 1]"', "a;b", "a|b"])
+def test_several_labels_in_a_cell_are_refused(tmp_path: Path, label: str) -> None:
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "list.csv").write_text(f"path,label\na.mp4,{label}\n")
+    with pytest.raises(InputError, match=r"list.csv, line 2: label is .* several labels for a video are not supported"):
+        read_annotations([tmp_path / "list.csv"])
+
+
+def test_overlap_of_training_and_evaluation_is_refused_and_of_labels_noted(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    path = tmp_path / "list.csv"
+    path.write_text("path,label,split,start,end\na.mp4,x,train,0,10\na.mp4,y,val,9,15\n")
+    with pytest.raises(InputError, match=r"line 3: a part of .*a.mp4 is for val here and overlaps with one for train"):
+        read_annotations([path])
+    path.write_text("path,label,split,start,end\na.mp4,x,train,0,10\na.mp4,y,val,10,15\na.mp4,z,val,12,16\n")
+    (note,) = [note for note in read_annotations([path]).notes if "overlap" in note]
+    assert note.startswith("1 pairs of parts overlap and have different labels")

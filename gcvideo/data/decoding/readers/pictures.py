@@ -34,22 +34,40 @@ def list_pictures(folder: str | Path) -> list[Path]:
     return sorted(found, key=numbers.__getitem__)
 
 
+def num_missing(files: list[Path]) -> int:
+    """How many numbers between the first and the last are not there; 0 where they rise by another regular step."""
+    numbers = np.array([_number(path) for path in files])
+    steps = np.diff(numbers)
+    return int((steps // steps.min() - 1).sum()) if len(steps) else 0
+
+
 def read(path: str, wanted: NDArray[np.int64], way: str) -> Frames:
     """See ``data/decoding/decode.py``; a picture is a frame of its own, so both ways are the same."""
     pictures = list_pictures(path)
     if wanted[-1] >= len(pictures):
         raise DecodeError(f"ends before frame {wanted[-1]}; index the data again with: gcvideo index")
-    frames = [_open(pictures[number]) for number in wanted.tolist()]
+    frames = [open_picture(pictures[number]) for number in wanted.tolist()]
     sizes = {frame.shape for frame in frames}
     if len(sizes) > 1:
         raise DecodeError("its pictures have different sizes; make them equal")
     return np.stack(frames)
 
 
-def _open(path: Path) -> Frames:
+def open_picture(path: Path) -> Frames:
+    """Upright RGB: ``uint8 (H, W, 3)``; of 16 bits the upper 8.
+
+    Raises:
+        DecodeError: if it cannot be opened, or its numbers have no range that would be known.
+    """
     try:
         with Image.open(path) as picture:
-            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith("I;16"):
+                grey = (np.asarray(upright) >> 8).astype(np.uint8)
+                return np.repeat(grey[:, :, None], 3, axis=2)
+            if upright.mode in ("I", "F"):
+                raise DecodeError(f"{path.name}: 32 bits a pixel, whose range is not known; save it with 8 bits")
+            return np.asarray(upright.convert("RGB"))
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise DecodeError(f"{path.name}: {first_line(error)}") from error
 

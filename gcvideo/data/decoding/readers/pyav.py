@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 
 import av
 import numpy as np
@@ -14,6 +15,7 @@ from gcvideo.data.decoding.decode import (
     decoded,
     first_video_stream,
     forward,
+    is_special,
     one_thread,
     open_video,
 )
@@ -57,6 +59,23 @@ def seconds(path: str) -> NDArray[np.float64]:
     return found
 
 
+def shown_times(path: str, *, is_damaged: bool) -> NDArray[np.float64]:
+    """When each frame is shown, seconds: of the packets where each is a frame, else of the frames that decode.
+
+    Raises:
+        DecodeError: if it is a pipe or a device.
+        av.FFmpegError: if it cannot be opened.
+    """
+    if is_special(path):
+        raise DecodeError(f"{path}: no such file, or not a regular one")
+    try:
+        if not is_damaged:
+            return seconds(path)
+    except DecodeError:  # not every packet has a time
+        pass
+    return np.array([frame.time for frame in forward(path)], dtype=np.float64)
+
+
 def _stamps_and_keys(
     container: av.container.InputContainer, stream: av.VideoStream
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -90,7 +109,8 @@ def _read_seeking(path: str, wanted: NDArray[np.int64]) -> Frames:
         stamps, keys = _stamps_and_keys(container, stream)
         if wanted[-1] >= len(stamps):
             raise DecodeError(_ended(wanted))
-        return np.stack([to_rgb(frame) for frame in _at(container, stream, stamps, keys, wanted.tolist())])
+        with closing(_at(container, stream, stamps, keys, wanted.tolist())) as frames:
+            return np.stack([to_rgb(frame) for frame in frames])
 
 
 def _at(
@@ -99,23 +119,28 @@ def _at(
     stamps: NDArray[np.int64],
     keys: NDArray[np.int64],
     wanted: list[int],
-) -> Iterator[av.VideoFrame]:
+) -> Generator[av.VideoFrame]:
     """The frames with the numbers ``wanted``, rising; frames before a key frame that lies on the way are skipped."""
-    frames: Iterator[av.VideoFrame] = iter(())
+    frames: Generator[av.VideoFrame] | None = None
     passed = -1
-    for number in wanted:
-        if keys[np.searchsorted(keys, number, side="right") - 1] > passed + 1:
-            frames = iter(())
-        frame = _find(frames, stamps[number])
-        if frame is None:
-            frame, frames = _seek(container, stream, stamps, number)
-        yield frame
-        passed = number
+    try:
+        for number in wanted:
+            is_near = keys[np.searchsorted(keys, number, side="right") - 1] <= passed + 1
+            frame = _find(frames, stamps[number]) if frames and is_near else None
+            if frame is None:
+                if frames:
+                    frames.close()
+                frame, frames = _seek(container, stream, stamps, number)
+            yield frame
+            passed = number
+    finally:
+        if frames:
+            frames.close()
 
 
 def _seek(
     container: av.container.InputContainer, stream: av.VideoStream, stamps: NDArray[np.int64], number: int
-) -> tuple[av.VideoFrame, Iterator[av.VideoFrame]]:
+) -> tuple[av.VideoFrame, Generator[av.VideoFrame]]:
     """The frame of that number, and those after it.
 
     A container may jump to a key frame that is stored before the frame but shown after it; then from further back.
@@ -127,6 +152,7 @@ def _seek(
         frame = _find(frames, stamps[number])
         if frame is not None:
             return frame, frames
+        frames.close()
         if start == 0:
             raise DecodeError("a frame is not where its time stamp says; index the data again with: gcvideo index")
         back = max(2 * back, _FURTHER_BACK)
@@ -140,7 +166,9 @@ def _find(frames: Iterator[av.VideoFrame], stamp: int) -> av.VideoFrame | None:
     return None
 
 
-def _from(container: av.container.InputContainer, stream: av.VideoStream, stamp: int | None) -> Iterator[av.VideoFrame]:
+def _from(
+    container: av.container.InputContainer, stream: av.VideoStream, stamp: int | None
+) -> Generator[av.VideoFrame]:
     """Frames from the key frame before ``stamp`` on; None is the beginning."""
     begin = stream.start_time or 0
     container.seek(begin if stamp is None else stamp, stream=stream, backward=True)
