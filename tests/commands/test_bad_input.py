@@ -116,7 +116,7 @@ def test_wrong_key_in_a_yaml(
         ),
         (
             ["--data.batch_size=99"],
-            "14 training videos do not fill one batch of 99.*lower --data.batch_size to at most 14",
+            "14 training videos \\(2 more are held out.*\\) do not fill one batch of 99.*to at most 14",
         ),
         (["--data.crop_px=16"], "data.crop_px is 16; expected at least 32"),
         (["--data.root="], "no videos named: give the folder with --data.root=FOLDER"),

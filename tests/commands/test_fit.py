@@ -223,7 +223,7 @@ def test_flat_folder_gives_figures_of_what_was_held_out(
     root = make_folder({"jump": 8, "run": 8}, name="flat")
     options = ["--run_dir", "here", *SMALL, "--trainer.max_epochs=1", "--trainer.logger=false"]
     assert run(["fit", "--config", "folder", "--data.root", str(root), *options]) == 0
-    assert "no val/ or test/ folder was kept for the end" in caplog.text
+    assert "no videos were kept for the end: the figures are of those held out of train" in caplog.text
     assert "gcvideo validate --config here/config.yaml" in capsys.readouterr().out
     assert json.loads(Path("here/metrics.json").read_text())["val"]["videos"] == 2
 
