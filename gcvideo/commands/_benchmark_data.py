@@ -50,6 +50,7 @@ def benchmark_data(
     task, data, trainer = _build(configs, options, needs_device=measures_step)
     with explained_checks():
         data.prepare_data()
+        data.shrink_batch()
         data.setup("fit")
         loader: Any = data.train_dataloader()
         dataset: VideoDataset = loader.dataset

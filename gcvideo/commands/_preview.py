@@ -117,6 +117,7 @@ def look(configs: Sequence[str], options: Sequence[str], *, split: str, num_clip
     task, data, accumulated = _build(configs, options)
     with explained_checks():
         data.prepare_data()
+        data.shrink_batch()
         data.setup(_STAGES[split])
         records, loader = _source(data, split)
         clips: list[FedClip] = []

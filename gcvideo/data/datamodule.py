@@ -157,6 +157,15 @@ class VideoDataModule(LightningDataModule, ABC):
             for note in absent_classes(self.classes, self.train_records(), self.val_records()):
                 log.warning(note)
 
+    def shrink_batch(self) -> None:
+        """Lowers the batch size to the number of training videos: for what looks at batches and trains nothing."""
+        videos = len(self.train_records())
+        if 0 < videos < self.batch_size:
+            log.warning(
+                f"{videos} training videos do not fill a batch of {self.batch_size}; here it is one of {videos}"
+            )
+            self.batch_size = videos
+
     def state_dict(self) -> dict[str, Any]:
         """Kept in every checkpoint: what the labels mean."""
         return {"classes": list(self.classes)}

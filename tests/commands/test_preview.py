@@ -212,7 +212,6 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         (["--config", "foldr"], 2, "config 'foldr': no such file, and not a shipped config; did you mean folder"),
         (["--data.manifest=", "--data.root", "nowhere"], 1, "nowhere: no such folder"),
         (["--data.batch_sise=2"], 2, "VideoFolder has no option 'batch_sise'; did you mean 'batch_size'"),
-        (["--data.batch_size=99"], 1, "do not fill one batch of 99"),
         (["--data.augmentation.randaugment=-1"], 1, "augmentation.randaugment is -1; expected 0 or more"),
         (["--data.augmentation.keep_direction=[jmp]"], 1, "no class is called 'jmp'; did you mean 'jump'?"),
         (["--split", "test", "--data.holdout=0"], 1, "no videos to test on: add a test/ folder"),
@@ -236,3 +235,11 @@ def test_mistake_is_one_line_and_leaves_nothing(
     assert len(lines) == 1
     assert message in lines[0]
     assert [path for path in sorted(tmp_path.iterdir()) if path.name != "cache"] == before
+
+
+def test_fewer_videos_than_a_batch_are_shown_and_that_is_said(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["preview", "--config", "folder", *options, "--data.batch_size=99"]) == 0
+    assert "14 training videos do not fill a batch of 99; here 14 are one" in caplog.text
