@@ -161,9 +161,7 @@ class VideoDataModule(LightningDataModule, ABC):
         """Lowers the batch size to the number of training videos: for what looks at batches and trains nothing."""
         videos = len(self.train_records())
         if 0 < videos < self.batch_size:
-            log.warning(
-                f"{videos} training videos do not fill a batch of {self.batch_size}; here it is one of {videos}"
-            )
+            log.warning(f"{videos} training videos do not fill a batch of {self.batch_size}; here {videos} are one")
             self.batch_size = videos
 
     def state_dict(self) -> dict[str, Any]:
