@@ -50,6 +50,7 @@ def test_gcvideo_commands_run_in_order(
         assert program == "gcvideo"
         fresh = arguments[0] == "fit" and not arguments[2].startswith("runs/")
         small = [*SMALL, "--trainer.max_epochs=1", *_crops(arguments)] if fresh else []
+        small += ["--num", "2", "--rounds", "1"] if arguments[0] == "benchmark" else []
         if "--print_config" in arguments:
             with pytest.raises(SystemExit) as stop:
                 run(arguments)

@@ -62,7 +62,7 @@ def _single_frame_statistics(motion: str) -> np.ndarray:
     return np.array(rows)
 
 
-@pytest.mark.sampled
+@pytest.mark.long
 def test_single_frames_have_the_same_statistics_in_every_class() -> None:
     """Two-sample Kolmogorov-Smirnov distance below the 0.1 % critical value, for each class against the first."""
     first = _single_frame_statistics(CLASSES[0])
