@@ -14,7 +14,9 @@ import torch
 from hypothesis import settings
 from numpy.typing import NDArray
 
+from gcvideo.data.annotations import Annotations, SourceOptions
 from gcvideo.data.encode import write_video
+from gcvideo.data.sources import class_folders
 from gcvideo.records import VideoRecord
 
 os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"  # Lightning's calls, not ours
@@ -73,6 +75,11 @@ def numbered_frames(num_frames: int, height: int = 48, width: int = 64) -> NDArr
 def frame_numbers(frames: NDArray[np.uint8]) -> list[int]:
     """Which frames these are: (..., H, W, 3) to numbers, flattened."""
     return [round(float(value) / 5) for value in frames.mean(axis=(-3, -2, -1)).reshape(-1)]
+
+
+def read_class_folders(root: Path, class_order: tuple[str, ...] | None = None) -> Annotations:
+    """The files and labels of a folder with a folder per class."""
+    return class_folders.read((root,), SourceOptions(classes=class_order))
 
 
 def video_record(path: Path | str, **values: Any) -> VideoRecord:

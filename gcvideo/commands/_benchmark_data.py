@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from itertools import islice
@@ -12,15 +11,12 @@ from gcvideo.commands._benchmark import PipelineCost, measure_pipeline, one_torc
 from gcvideo.commands._benchmark_advice import DataBenchmark
 from gcvideo.commands._benchmark_decoders import DecoderCost, PreparedCost, measure_decoders, measure_prepared
 from gcvideo.commands._benchmark_step import measure_step
-from gcvideo.commands._configs import with_found_configs
 from gcvideo.commands._errors import explained_checks
-from gcvideo.commands._lightning import run_cli
-from gcvideo.commands._options import import_all_parts
+from gcvideo.commands._look import build_to_look
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.data.dataset import VideoDataset
 from gcvideo.data.preparing.reencode import Encoding
 from gcvideo.data.progress import counted_progress
-from gcvideo.training.task import ActionRecognition
 
 _PREPARED = 3  # videos that are encoded anew to see what that gains
 
@@ -47,7 +43,9 @@ def benchmark_data(
     Raises:
         InputError: if an option is wrong, or there are no such videos.
     """
-    task, data, trainer = _build(configs, options, needs_device=measures_step)
+    fixed = {} if measures_step else {"accelerator": "cpu", "precision": "32-true"}
+    cli = build_to_look(configs, options, fixed)
+    data: VideoDataModule = cli.datamodule
     with explained_checks():
         data.prepare_data()
         data.shrink_batch()
@@ -58,7 +56,7 @@ def benchmark_data(
         with one_torch_thread():
             cost, decoders, prepared = _measure(data, dataset, keys, rounds)
     if measures_step:
-        step_ms = measure_step(task, data, trainer)
+        step_ms = measure_step(cli.model, data, cli.config_init["fit"].trainer)
     readers = [record.readers.partition(":")[0] for record, _ in cost.requests]
     reader = data.reading.reader if data.reading.reader != "auto" else max(set(readers), key=readers.count)
     return DataBenchmark(
@@ -75,22 +73,6 @@ def benchmark_data(
         num_processors=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         reader=reader,
     )
-
-
-def _build(
-    configs: Sequence[str], options: Sequence[str], *, needs_device: bool
-) -> tuple[ActionRecognition, VideoDataModule, Any]:
-    """The task, the data read in this process, and what the config says of the trainer."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    import_all_parts()
-    fixed = {"devices": 1, "num_nodes": 1, "strategy": "auto", "logger": "false"}
-    fixed |= {} if needs_device else {"accelerator": "cpu", "precision": "32-true"}
-    own = [f"--config={config}" for config in configs] + [f"--trainer.{key}={value}" for key, value in fixed.items()]
-    cli = run_cli("fit", *with_found_configs([*own, *options]), only_build=True)
-    data: VideoDataModule = cli.datamodule
-    data.num_workers = 0
-    return cli.model, data, cli.config_init["fit"].trainer
 
 
 def _measure(

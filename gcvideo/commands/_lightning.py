@@ -43,12 +43,17 @@ _SKIPPED = {"model", "train_dataloaders", "val_dataloaders", "dataloaders", "dat
 
 def run(command: str, arguments: list[str]) -> int:
     """Runs ``gcvideo fit``, ``validate`` or ``test``; gives the exit code."""
-    for name in ("lightning.pytorch", "lightning.fabric"):  # our own lines say what a user needs
-        logging.getLogger(name).setLevel(logging.WARNING)
+    hush_lightning()
     import_all_parts()
     arguments, configs = with_found_configs(arguments)
     run_cli(command, arguments, configs)
     return 0
+
+
+def hush_lightning() -> None:
+    """Our own lines say what a user needs."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def build(arguments: list[str]) -> ActionRecognition:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,11 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from gcvideo.commands._configs import with_found_configs
 from gcvideo.commands._errors import explained_checks
 from gcvideo.commands._explain import one_line
-from gcvideo.commands._lightning import run_cli
-from gcvideo.commands._options import import_all_parts
+from gcvideo.commands._look import build_to_look
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.errors import plain
 from gcvideo.records import Batch, Sample, VideoRecord
@@ -26,8 +23,6 @@ from gcvideo.training.mixing import Mixing
 from gcvideo.training.seeds import seed_batch
 from gcvideo.training.task import ActionRecognition
 
-# A config for eight GPUs is looked at on any machine, and leaves no run behind.
-_ONE_DEVICE = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "precision": "32-true"}
 _STAGES = {"train": "fit", "val": "validate", "test": "test"}
 
 
@@ -114,7 +109,10 @@ def look(configs: Sequence[str], options: Sequence[str], *, split: str, num_clip
     Raises:
         InputError: if an option is wrong or there are no such videos.
     """
-    task, data, accumulated = _build(configs, options)
+    cli = build_to_look(configs, options, {"accelerator": "cpu", "precision": "32-true"})
+    task: ActionRecognition = cli.model
+    data: VideoDataModule = cli.datamodule
+    accumulated: int = cli.trainer.accumulate_grad_batches
     with explained_checks():
         data.prepare_data()
         data.shrink_batch()
@@ -140,19 +138,6 @@ def _speed(data: VideoDataModule, records: Sequence[VideoRecord]) -> float:
     if data.sampling == "segments":
         return data.num_frames / max(0.1, statistics.median(record.duration for record in records))
     return (data.target_fps or max(1.0, statistics.median(record.fps for record in records))) / data.frame_stride
-
-
-def _build(configs: Sequence[str], options: Sequence[str]) -> tuple[ActionRecognition, VideoDataModule, int]:
-    """The task, the data read in this process, and the batches of an optimizer step."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    import_all_parts()
-    quiet = [f"--trainer.{key}={value}" for key, value in _ONE_DEVICE.items()] + ["--trainer.logger=false"]
-    named = [f"--config={config}" for config in configs]
-    cli = run_cli("fit", *with_found_configs([*named, *quiet, *options]), only_build=True)
-    data: VideoDataModule = cli.datamodule
-    data.num_workers = 0
-    return cli.model, data, cli.trainer.accumulate_grad_batches
 
 
 def _source(data: VideoDataModule, split: str) -> tuple[list[VideoRecord], Callable[[], DataLoader[Sample]]]:

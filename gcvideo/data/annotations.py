@@ -139,11 +139,6 @@ def read_annotations(
     return source_format.read(paths, options)
 
 
-def read_class_folders(root: Path, class_order: tuple[str, ...] | None = None) -> Annotations:
-    """Reads a folder with a folder per class, see ``data/sources/class_folders.py``."""
-    return _load("class_folders").read((root,), SourceOptions(classes=class_order))
-
-
 def format_names() -> list[str]:
     """Every format that is read, sorted."""
     names = (module.name for module in pkgutil.iter_modules(gcvideo.data.sources.__path__))

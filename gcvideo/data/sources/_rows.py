@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, combinations
 from pathlib import Path
 
 from gcvideo.data.annotations import SPLIT_NAMES, SPLITS, Annotations, Entry, SourceOptions
 from gcvideo.data.labels import number_labels
+from gcvideo.data.sources._twins import overlaps, without_twins
 from gcvideo.errors import InputError
 
 LIST_SUFFIXES = (".csv", ".tsv", ".txt", ".list", ".json", ".jsonl")
 _SPLIT_IN_NAME = re.compile(rf"(?<![a-z])({'|'.join(sorted(SPLIT_NAMES, key=len, reverse=True))})(?:list)?(?![a-z])")
-
-
-_TOUCHING_S = 1e-3  # parts that end and begin here share no frame
 
 
 @dataclass(frozen=True)
@@ -69,6 +65,14 @@ def roots_of(lists: Sequence[Path], options: SourceOptions, *usual: str) -> list
         return [options.root, *(options.root / name for name in usual)]
     own = list(dict.fromkeys([path.parent for path in lists] + [path.absolute().parent.parent for path in lists]))
     return own + [base / name for base in own for name in usual]
+
+
+def files_named(pattern: re.Pattern[str], sources: tuple[Path, ...]) -> list[Path]:
+    """The files of a folder whose names match; of sources named one by one all or none."""
+    one_folder = len(sources) == 1 and sources[0].is_dir()
+    paths = sorted(sources[0].iterdir()) if one_folder else list(sources)
+    lists = [path for path in paths if path.is_file() and pattern.fullmatch(path.name)]
+    return lists if one_folder or len(lists) == len(paths) else []
 
 
 def split_of_file(path: Path) -> str | None:
@@ -128,58 +132,11 @@ def annotations_of(
     all_notes = [*notes, *remarks]
     if options.split is None and all(row.split is None for row in rows):
         all_notes.append("no split is said, so all videos are for training; say another one with --split")
-    kept, twice = _without_twins([replace(row, split=options.split or row.split or "train") for row in rows], labels)
+    kept, twice = without_twins([replace(row, split=options.split or row.split or "train") for row in rows], labels)
     all_notes += [f"{len(twice)} videos are listed twice and kept once, the first: {twice[0]}"] if twice else []
-    all_notes += _overlaps(kept)
+    all_notes += overlaps(kept)
     entries = [_entry(row, label, options.fps) for row, label in kept]
     return Annotations(names, tuple(entries), (*all_notes, *_missing(kept), *_unused_rate(entries, options.fps)))
-
-
-def _without_twins(rows: list[ListedVideo], labels: list[int]) -> tuple[list[tuple[ListedVideo, int]], list[str]]:
-    """Each video, or part of one, once in each split; and where the others stood."""
-    seen: dict[tuple[str, float, float | None], list[tuple[ListedVideo, int]]] = {}
-    kept, twice = [], []
-    for row, label in zip(rows, labels, strict=True):
-        twins = seen.setdefault((os.path.abspath(row.path), row.start, row.end), [])
-        for other, other_label in twins:
-            _check_twin(row, other, label == other_label)
-        if any(other.split == row.split for other, _ in twins):
-            twice.append(f"{row.path} ({row.where})")
-        else:
-            twins.append((row, label))
-            kept.append((row, label))
-    return kept, twice
-
-
-def _overlaps(kept: list[tuple[ListedVideo, int]]) -> list[str]:
-    """A note where parts of a video overlap that have different labels; for training and evaluation it is refused."""
-    parts: dict[Path, list[tuple[ListedVideo, int]]] = {}
-    for row, label in kept:
-        parts.setdefault(row.path, []).append((row, label))
-    found = []
-    for (one, label), (other, other_label) in chain.from_iterable(combinations(p, 2) for p in parts.values()):
-        if min(one.end or math.inf, other.end or math.inf) - max(one.start, other.start) < _TOUCHING_S:
-            continue
-        if one.split != other.split and "train" in (one.split, other.split):
-            raise InputError(
-                f"{other.where}: a part of {other.path} is for {other.split} here and overlaps with one for "
-                f"{one.split} in {one.where}; what is trained on cannot be evaluated on"
-            )
-        found += [f"{one.path} ({one.where} and {other.where})"] if label != other_label else []
-    return [f"{len(found)} pairs of parts overlap and have different labels, the first: {found[0]}"] if found else []
-
-
-def _check_twin(row: ListedVideo, other: ListedVideo, same_label: bool) -> None:
-    if not same_label:
-        raise InputError(
-            f"{row.where}: {row.path} has the label {row.label!r} here and {other.label!r} in {other.where}; several "
-            "labels for a video are not supported, keep one"
-        )
-    if row.split != other.split and "train" in (row.split, other.split):  # val and test are often the same list
-        raise InputError(
-            f"{row.where}: {row.path} is for {row.split} here and for {other.split} in {other.where}; a video that is "
-            "trained on cannot be evaluated on, delete one of the lines"
-        )
 
 
 def _entry(row: ListedVideo, label: int, fps: float | None) -> Entry:

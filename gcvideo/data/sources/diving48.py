@@ -9,7 +9,7 @@ from typing import Any
 
 from gcvideo.data.annotations import Annotations, SourceOptions
 from gcvideo.data.sources._places import Places
-from gcvideo.data.sources._rows import ListedVideo, annotations_of, roots_of
+from gcvideo.data.sources._rows import ListedVideo, annotations_of, files_named, roots_of
 from gcvideo.data.sources._text import read_json
 from gcvideo.errors import InputError
 
@@ -19,7 +19,7 @@ _LIST = re.compile(r"Diving48(?P<edition>_V\d)?_(?P<split>train|test)\.json")
 
 def claims(sources: tuple[Path, ...]) -> int:
     """Lists that are called so, or a folder of them: 4."""
-    return 4 if _lists(sources) else 0
+    return 4 if files_named(_LIST, sources) else 0
 
 
 def read(sources: tuple[Path, ...], options: SourceOptions) -> Annotations:
@@ -28,7 +28,7 @@ def read(sources: tuple[Path, ...], options: SourceOptions) -> Annotations:
     Raises:
         InputError: if an entry is not as the data set has it, or there are the lists of two editions.
     """
-    lists = _lists(sources)
+    lists = files_named(_LIST, sources)
     if len({match["edition"] for match in map(_LIST.fullmatch, (path.name for path in lists)) if match}) > 1:
         raise InputError(f"{sources[0]}: lists of two editions ({', '.join(p.name for p in lists)}); name those of one")
     vocabulary = lists[0].with_name("Diving48_vocab.json")
@@ -36,13 +36,6 @@ def read(sources: tuple[Path, ...], options: SourceOptions) -> Annotations:
     places = Places(roots_of(lists, options, "rgb", "videos"))
     rows = [row for path in lists for row in _videos(path, places, options.fps)]
     return annotations_of(rows, options, source=lists[0], classes=classes)
-
-
-def _lists(sources: tuple[Path, ...]) -> list[Path]:
-    one_folder = len(sources) == 1 and sources[0].is_dir()
-    paths = sorted(sources[0].iterdir()) if one_folder else list(sources)
-    lists = [path for path in paths if path.is_file() and _LIST.fullmatch(path.name)]
-    return lists if one_folder or len(lists) == len(paths) else []
 
 
 def _classes(path: Path) -> tuple[str, ...]:

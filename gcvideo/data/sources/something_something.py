@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gcvideo.data.annotations import Annotations, SourceOptions
 from gcvideo.data.sources._places import Places
-from gcvideo.data.sources._rows import ListedVideo, annotations_of, roots_of
+from gcvideo.data.sources._rows import ListedVideo, annotations_of, files_named, roots_of
 from gcvideo.data.sources._text import read_json
 from gcvideo.errors import InputError
 
@@ -19,7 +19,7 @@ _SPLITS = {"train": "train", "validation": "val"}
 
 def claims(sources: tuple[Path, ...]) -> int:
     """Lists that are called so, with labels.json beside them, or a folder of them: 4."""
-    lists = _lists(sources)
+    lists = files_named(_LIST, sources)
     return 4 if lists and all(_labels_beside(path).is_file() for path in lists) else 0
 
 
@@ -29,19 +29,12 @@ def read(sources: tuple[Path, ...], options: SourceOptions) -> Annotations:
     Raises:
         InputError: if an entry is not as the data set has it.
     """
-    lists = _lists(sources)
+    lists = files_named(_LIST, sources)
     classes = _classes(_labels_beside(lists[0]))
     roots = roots_of(lists, options, "20bn-something-something-v2", "videos")
     places = Places(roots)
     rows = [row for path in lists for row in _videos(path, places)]
     return annotations_of(rows, options, source=lists[0], classes=classes)
-
-
-def _lists(sources: tuple[Path, ...]) -> list[Path]:
-    one_folder = len(sources) == 1 and sources[0].is_dir()
-    paths = sorted(sources[0].iterdir()) if one_folder else list(sources)
-    lists = [path for path in paths if path.is_file() and _LIST.fullmatch(path.name)]
-    return lists if one_folder or len(lists) == len(paths) else []
 
 
 def _labels_beside(path: Path) -> Path:

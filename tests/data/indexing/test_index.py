@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gcvideo.data.annotations import read_class_folders
 from gcvideo.data.indexing.index import index_videos
 from gcvideo.data.manifest import Manifest, read_manifest
 from gcvideo.errors import InputError
+from tests.conftest import read_class_folders
 
 
 def _index(root: Path, out: Path, num_workers: int = 0) -> tuple[Manifest, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gcvideo.data.annotations import Entry, read_class_folders
+from gcvideo.data.annotations import Entry
 from gcvideo.data.decoding.decode import forward
 from gcvideo.data.indexing.probe import probe_video
 from gcvideo.data.indexing.segments import file_state, record_of
@@ -19,6 +19,7 @@ from gcvideo.data.preparing.journal import Journal
 from gcvideo.data.preparing.prepare import VideoToPrepare, encode_videos, index_prepared, not_done, plan_videos
 from gcvideo.data.preparing.reencode import Encoding
 from gcvideo.records import VideoRecord
+from tests.conftest import read_class_folders
 
 ENCODING = Encoding()
 

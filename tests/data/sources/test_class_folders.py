@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gcvideo.data.annotations import SourceOptions, read_annotations, read_class_folders
+from gcvideo.data.annotations import SourceOptions, read_annotations
 from gcvideo.errors import InputError
+from tests.conftest import read_class_folders
 
 
 def _touch(root: Path, *names: str) -> Path:
