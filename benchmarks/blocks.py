@@ -119,7 +119,7 @@ def _blocks(channels: int, pairwise: Any) -> dict[str, Any]:
     blocks: dict[str, Any] = {"ours": ours, "textbook": _Textbook(ours)}
     with warnings.catch_warnings(action="ignore"):
         mmcv = importlib.import_module("mmcv.cnn.bricks").NonLocal3d
-    if pairwise != "concatenation" or channels > 512:  # 2 d x N x N' numbers for each clip: 19 GB at res3
+    if pairwise != "concatenation":  # mmcv 2.2's divides in place what its backward needs, which torch refuses
         blocks["mmcv"] = mmcv(channels, mode=pairwise, norm_cfg={"type": "BN3d"}, sub_sample=True)
     kinds = {"embedded_gaussian": "softmax", "dot_product": "dot_product"}
     if pairwise in kinds:

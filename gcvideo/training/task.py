@@ -22,7 +22,9 @@ from gcvideo.models.sites import Insertion
 from gcvideo.models.weights import Inflation, load_pretrained
 from gcvideo.records import Batch, Evaluation
 from gcvideo.training.mixing import Mixing
-from gcvideo.training.optimization import Schedule, num_optimizer_steps, parameter_groups
+from gcvideo.training.parameter_groups import NoDecay, StageRates, check_groups, parameter_groups, scale_rates
+from gcvideo.training.run_length import run_length
+from gcvideo.training.schedule import Schedule
 from gcvideo.training.seeds import seed_batch
 
 log = logging.getLogger(__name__)
@@ -49,8 +51,13 @@ class ActionRecognition(LightningModule):
         optimizer: makes the optimizer from parameter groups.
         schedule: how the learning rate goes.
         mixing: mixup, cutmix, label smoothing.
-        decay_norms_and_biases: whether weight decay holds for norms and biases too.
+        no_decay: what weight decay does not touch: some of norms, biases, nonlocal_norms (those of non-local blocks).
+        base_batch: clips a step that the optimizer's learning rate is meant for; the rate is scaled linearly to the
+            real number, over all devices and accumulated batches (Goyal et al., https://arxiv.org/abs/1706.02677).
+            null takes the rate as it is.
+        stage_rates: learning rates that differ along the network.
         channels_last: memory layout channels_last_3d (faster where convolutions are; the same results).
+        compile: whether the network goes through torch.compile, which takes minutes at first and is faster then.
         seed: the run's seed (set by seed_everything).
     """
 
@@ -68,8 +75,11 @@ class ActionRecognition(LightningModule):
         optimizer: OptimizerCallable = _sgd,
         schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
         mixing: Mixing = Mixing(),  # noqa: B008 (frozen)
-        decay_norms_and_biases: bool = False,
+        no_decay: list[NoDecay] = ["norms", "biases"],  # noqa: B006 (never changed)
+        base_batch: int | None = None,
+        stage_rates: StageRates = StageRates(),  # noqa: B008 (frozen)
         channels_last: bool = True,
+        compile: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -80,8 +90,10 @@ class ActionRecognition(LightningModule):
         if channels_last:  # the weights' layout; a convolution brings its input into it
             self.network.to(memory_format=torch.channels_last_3d)
         self.num_classes, self.make_optimizer, self.schedule = num_classes, optimizer, schedule
-        self.mixing, self.decay_norms_and_biases, self.seed = mixing, decay_norms_and_biases, seed
-        self.pretrained, self.inflation = pretrained, inflation
+        self.mixing, self.no_decay, self.seed = mixing, no_decay, seed
+        self.base_batch, self.stage_rates = base_batch, stage_rates
+        self.pretrained, self.inflation, self.compiles = pretrained, inflation, compile
+        check_groups(no_decay, base_batch)
         self.scores = VideoScores()
         self.evaluation: Evaluation | None = None
 
@@ -92,6 +104,8 @@ class ActionRecognition(LightningModule):
 
     def setup(self, stage: str) -> None:
         """A fit that does not continue another starts from the pretrained weights."""
+        if self.compiles:
+            self.network.compile()
         if stage != "fit" or self.pretrained is None or self.trainer.ckpt_path:
             return
         for note in load_pretrained(self.network, self.pretrained, self.inflation):
@@ -110,8 +124,8 @@ class ActionRecognition(LightningModule):
         logits = self(clips).float()
         loss = cross_entropy(logits, targets) * valid.any()
         hits = (logits.argmax(dim=1) == targets.argmax(dim=1)).float().mean() * valid.any()
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(clips))
-        self.log("train/top1", hits, prog_bar=True, batch_size=len(clips))
+        for name, value in {"train/loss": loss, "train/top1": hits}.items():  # of the batches of all ranks
+            self.log(name, value, prog_bar=True, batch_size=len(clips), sync_dist=True)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -135,18 +149,14 @@ class ActionRecognition(LightningModule):
 
         (``trainer.estimated_stepping_batches`` would cancel the resume of a loader.)
         """
-        groups = parameter_groups(self.network, decay_norms_and_biases=self.decay_norms_and_biases)
+        groups = parameter_groups(self.network, no_decay=self.no_decay, rates=self.stage_rates)
         optimizer = self.make_optimizer(groups)
-        scheduler = self.schedule.build(optimizer, self._total_steps())
+        length = run_length(self.trainer)
+        note = scale_rates(optimizer, self.base_batch, length)
+        if note and self.trainer.is_global_zero:
+            log.warning(note)
+        scheduler = self.schedule.build(optimizer, length.total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def _total_steps(self) -> int:
-        trainer = self.trainer
-        batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
-        limit = trainer.limit_train_batches
-        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-        epochs = -1 if trainer.max_epochs is None else trainer.max_epochs
-        return num_optimizer_steps(batches, epochs, trainer.accumulate_grad_batches, trainer.max_steps)
 
     def _score(self, batch: Batch) -> None:
         self.scores.update(batch, self(_flat(batch)[0]))
