@@ -7,7 +7,6 @@ python scripts/hmdb51.py --out /data/hmdb51              # the same line goes on
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 
@@ -15,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clon
 
 from scripts.fetching.archives import Archive
 from scripts.fetching.command import add_options, run
-from scripts.fetching.job import Job, alone, new_web
-from scripts.fetching.unpack import check_rar_program, lift, unpack_rar
+from scripts.fetching.job import fetch_and_say_next
+from scripts.fetching.unpack import lift, unpack_rar
 from scripts.fetching.web import check_url
 
 OFFICIAL = "https://serre-lab.clps.brown.edu/wp-content/uploads/2013/10"
@@ -29,15 +28,7 @@ def fetch(options: argparse.Namespace) -> None:
         Archive("hmdb51_org.rar", f"{mirror}/hmdb51_org.rar", "videos", _unpack_videos),
         Archive("test_train_splits.rar", f"{mirror}/test_train_splits.rar", "annotations", _unpack_splits),
     ]
-    job = Job(options.out, new_web(), archives, digests=options.digests, jobs=options.jobs, keep=options.keep)
-    job.estimate(force=options.force, dry_run=options.dry_run)
-    if options.dry_run:
-        return
-    check_rar_program()
-    with alone(options.out):
-        job.fetch()
-    annotations, videos = options.out / "annotations", options.out / "videos"
-    print(f"next:\n  gcvideo index {shlex.quote(str(annotations))} --root {shlex.quote(str(videos))}")
+    fetch_and_say_next(options, archives, annotations=options.out / "annotations")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import fcntl
+import shlex
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -15,6 +17,7 @@ from scripts.fetching.digests import digest_of, read_digests
 from scripts.fetching.download import part_of
 from scripts.fetching.progress import metered
 from scripts.fetching.space import check_room, free_bytes, needed_bytes, readable
+from scripts.fetching.unpack import check_rar_program
 from scripts.fetching.web import Remote, Web
 
 _ASKED_AT_A_TIME = 16
@@ -110,6 +113,25 @@ class Job:
         paths = [self.root / "archives" / archive.name for archive in self._missing]
         paths += [part_of(path) for path in paths]
         return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def fetch_and_say_next(options: argparse.Namespace, archives: Sequence[Archive], *, annotations: Path) -> None:
+    """A data set of rar archives as its script was told to fetch it, then the line that indexes it.
+
+    Args:
+        options: of the script.
+        archives: the videos, unpacked into ``videos``, and the labels.
+        annotations: what ``gcvideo index`` reads.
+    """
+    job = Job(options.out, new_web(), archives, digests=options.digests, jobs=options.jobs, keep=options.keep)
+    job.estimate(force=options.force, dry_run=options.dry_run)
+    if options.dry_run:
+        return
+    check_rar_program()
+    with alone(options.out):
+        job.fetch()
+    source, videos = shlex.quote(str(annotations)), shlex.quote(str(options.out / "videos"))
+    print(f"next:\n  gcvideo index {source} --root {videos}")
 
 
 @contextlib.contextmanager

@@ -32,6 +32,7 @@ class Reading:
         guard: which videos are decoded in a process of its own that is killed when it takes too long: those that the
             index found ``damaged``, ``all``, or ``none``.
         deadline_s: seconds that a clip may take there.
+        memory_gb: memory (GiB, address space) that this process may take; null for no limit.
         on_failure: in training another video of the same class stands in (``substitute``), or the clip counts for
             nothing (``mask``), as it always does in validation and test.
         max_failed: share of the training videos; when more cannot be read, the run stops and names them.
@@ -43,12 +44,15 @@ class Reading:
     reader: Literal["auto", "decord", "torchcodec", "pyav"] = "auto"
     guard: Guard = "damaged"
     deadline_s: float = 20.0
+    memory_gb: float | None = None
     on_failure: Literal["substitute", "mask"] = "substitute"
     max_failed: float = 0.05
 
     def __post_init__(self) -> None:
         if self.deadline_s <= 0:
             raise ValueError(f"reading.deadline_s is {self.deadline_s}; expected seconds above 0")
+        if self.memory_gb is not None and self.memory_gb < 0.5:
+            raise ValueError(f"reading.memory_gb is {self.memory_gb}; expected 0.5 (its libraries take 0.4) or more")
         if not 0 <= self.max_failed <= 1:
             raise ValueError(f"reading.max_failed is {self.max_failed}; expected a share, 0 to 1")
 
@@ -58,7 +62,8 @@ class ClipReader:
 
     def __init__(self, reading: Reading) -> None:
         self.reader, self.guard = reading.reader, reading.guard
-        self.process = DeadlineReader(reading.deadline_s)
+        most = None if reading.memory_gb is None else int(reading.memory_gb * 2**30)
+        self.process = DeadlineReader(reading.deadline_s, max_bytes=most)
         self._times: dict[str, NDArray[np.float64]] = {}
 
     def read(self, record: VideoRecord, indices: NDArray[np.int64]) -> tuple[Frames, str]:

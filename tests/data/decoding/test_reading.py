@@ -131,6 +131,7 @@ def test_times_of_a_file_that_has_changed_are_a_failure_of_the_video(tmp_path: P
     ("values", "message"),
     [
         ({"deadline_s": 0}, r"reading.deadline_s is 0; expected seconds above 0"),
+        ({"memory_gb": 0.1}, r"reading.memory_gb is 0.1; expected 0.5"),
         ({"max_failed": 1.5}, r"reading.max_failed is 1.5; expected a share, 0 to 1"),
     ],
 )
@@ -161,3 +162,13 @@ def test_times_of_a_guarded_video_come_from_the_process_of_its_own(guarded: Clip
     guarded.process.close()
     assert guarded.times(video_record(path, num_frames=10)).tolist() == times.tolist()
     assert guarded.process.pid is None  # they are remembered
+
+
+@posix
+def test_guarded_video_that_needs_more_memory_than_allowed_fails_alone(numbered_video: Path) -> None:
+    reader = ClipReader(Reading(guard="all", memory_gb=0.6))
+    record = video_record(numbered_video)
+    with closing(reader.process):
+        with pytest.raises(DecodeError, match=r"take more than the 614 MiB of memory"):
+            reader.read(record, np.zeros(100_000, np.int64))
+        assert frame_numbers(reader.read(record, np.array([7]))[0]) == [7]
