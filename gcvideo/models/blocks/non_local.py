@@ -162,7 +162,9 @@ class NonLocal(Block):
         return forms.softmax_weights(queries, keys, self.scale)
 
     def _finish(self, x: Tensor, seen: Tensor) -> Tensor:
-        added: Tensor = self.norm(self.out(self._unrows(seen, x)))
+        seen = self._unrows(seen, x)
+        seen = seen.contiguous() if x.is_contiguous() else seen  # a convolution keeps the layout it is given
+        added: Tensor = self.norm(self.out(seen))
         return x + added.to(x.dtype)
 
     def _check_frames(self, x: Tensor) -> None:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
+from gcvideo.models.blocks.softmax_in_parts import softmax_in_parts
+
 
 def softmax_reference(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
     """softmax_j(scale q_i k_j) v_j, through the N x M weights."""
@@ -28,18 +30,22 @@ def softmax_weights(queries: Tensor, keys: Tensor, scale: float) -> Tensor:
 
 
 def softmax(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
-    """The same by fused attention, whose softmax runs in float32.
+    """The same without the weights in memory, its softmax in float32.
 
-    Few keys need no fusing: their weights take no more than the features. Values narrower than the keys are widened by
-    zeros, since the fused forms want one width and would otherwise store the weights.
+    Few keys need no such form: their weights take no more than the features. Fused attention wants keys and values of
+    one width, of at most 256 on a GPU (and would store the weights otherwise); for others a part of the queries goes
+    at a time.
     """
     if keys.shape[1] <= keys.shape[2]:
         return softmax_reference(queries, keys, values, scale)
-    width, narrow = keys.shape[2], values.shape[2]
-    wide = pad(values, (0, width - narrow)) if narrow < width else values
-    q, k, v = (each[:, None].contiguous() for each in (queries, keys, wide))  # other strides would not be fused
-    seen = scaled_dot_product_attention(q, k, v, scale=scale)
-    return seen[:, 0, :, :narrow]
+    is_fused = keys.shape[2] == values.shape[2] <= 256
+    if is_fused or torch.compiler.is_exporting():
+        q, k, v = (each[:, None].contiguous() for each in (queries, keys, values))  # other strides would not be fused
+        return scaled_dot_product_attention(q, k, v, scale=scale)[:, 0]
+    precise = torch.promote_types(values.dtype, torch.float32)
+    with _without_autocast(queries):
+        seen = softmax_in_parts(queries.to(precise), keys.to(precise), values.to(precise), scale)
+    return seen.to(values.dtype)
 
 
 def dot_product_reference(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:

@@ -1,0 +1,70 @@
+"""Softmax attention for any widths of keys and values, a part of the queries at a time.
+
+The backward pass computes the weights of each part again from the logarithm of their sums, so nothing of size
+queries x keys is ever held. Source: Rabe and Staats, Self-attention Does Not Need O(n^2) Memory,
+https://arxiv.org/abs/2112.05682; Dao et al., FlashAttention, https://arxiv.org/abs/2205.14135, section 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_WEIGHTS = 1 << 20  # in a part, of all batch elements together: 4 MB of float32, which a processor's cache holds
+
+
+def softmax_in_parts(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+    """softmax_j(scale q_i k_j) v_j.
+
+    Args:
+        queries: (B, N, d), float32 or float64.
+        keys: (B, M, d).
+        values: (B, M, e).
+        scale: of the logits.
+
+    Returns:
+        (B, N, e).
+    """
+    result: Tensor = _InParts.apply(queries, keys, values, scale)
+    return result
+
+
+class _InParts(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+        """The result; kept are the inputs, it, and the logarithm of the sum of each query's weights."""
+        result = queries.new_empty(*queries.shape[:2], values.shape[2])
+        log_sums = queries.new_empty(*queries.shape[:2], 1)
+        for part in _parts(queries, keys):
+            logits = torch.bmm(queries[:, part] * scale, keys.transpose(1, 2))
+            log_sums[:, part] = logits.logsumexp(2, keepdim=True)
+            weights = logits.sub_(log_sums[:, part]).exp_()
+            result[:, part] = torch.bmm(weights, values)
+        ctx.save_for_backward(queries, keys, values, result, log_sums)
+        ctx.scale = scale
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        """With P the weights and D = sum(grad result): dS = P (grad v^T - D), dq = dS k, dk = dS^T q, dv = P^T grad."""
+        (grad,) = grads
+        queries, keys, values, result, log_sums = ctx.saved_tensors
+        of_queries, of_keys, of_values = torch.empty_like(queries), torch.zeros_like(keys), torch.zeros_like(values)
+        drop = (grad * result).sum(2, keepdim=True)
+        for part in _parts(queries, keys):
+            scaled = queries[:, part] * ctx.scale
+            weights = torch.bmm(scaled, keys.transpose(1, 2)).sub_(log_sums[:, part]).exp_()
+            of_values.baddbmm_(weights.transpose(1, 2), grad[:, part])
+            of_logits = torch.bmm(grad[:, part], values.transpose(1, 2)).sub_(drop[:, part]).mul_(weights)
+            of_queries[:, part] = torch.bmm(of_logits, keys).mul_(ctx.scale)
+            of_keys.baddbmm_(of_logits.transpose(1, 2), scaled)
+        return of_queries, of_keys, of_values, None
+
+
+def _parts(queries: Tensor, keys: Tensor) -> Iterator[slice]:
+    batch, total = queries.shape[:2]
+    rows = max(1, min(total // 16, _WEIGHTS // (batch * keys.shape[1])))
+    return (slice(begin, begin + rows) for begin in range(0, total, rows))
