@@ -11,17 +11,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import resource
-import statistics
-import subprocess
-import sys
-import time
 import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
+from side_by_side import Work, in_fresh_process, medians, peak_mib, take_turns
 from torch import Tensor, nn
 
 from gcvideo.commands._tables import table
@@ -49,7 +45,6 @@ CONTEXT: dict[str, Callable[[int], Any]] = {
     "ECA": EfficientChannel,
     "ECA-NS": EfficientChannelNS,
 }
-Work = Callable[[], object]
 
 
 def main() -> None:
@@ -77,9 +72,10 @@ def main() -> None:
         x = torch.randn(options.batch, channels, *size, device=options.device)
         for name, _ in _all():
             works = {form: _step(block.to(options.device), x) for form, block in _forms(channels, name).items()}
-            rows.append(_row(f"{site} {name}", _medians(works, options.runs)))
+            rows.append(_row(f"{site} {name}", medians(take_turns(works, options.runs))))
     for positions in (6272,):
-        rows += [_row(name, _medians(works, options.runs)) for name, works in _cores(positions, options).items()]
+        cores = _cores(positions, options)
+        rows += [_row(name, medians(take_turns(works, options.runs))) for name, works in cores.items()]
     print(table(["milliseconds", *_COLUMNS, "best other / ours"], rows))
 
 
@@ -98,19 +94,16 @@ def _forms(channels: int, name: str) -> dict[str, Any]:
 
 
 def _in_fresh_process(site: str, name: str, form: str, options: argparse.Namespace) -> float:
-    command = [sys.executable, __file__, "--batch", str(options.batch), "--one", site, name, form]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return in_fresh_process(__file__, "--batch", options.batch, "--one", site, name, form)
 
 
 def _peak(site: str, name: str, form: str, batch: int) -> float:
-    """MiB by which forward and backward raise the highest resident memory of this process."""
+    """MiB that forward and backward need."""
     channels, *size = SITES[site]
     block = _forms(channels, name)[form]
     _step(block, torch.randn(1, channels, 2, 4, 4))()  # libraries are loaded now
     x = torch.randn(batch, channels, *size)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    _step(block, x)()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return peak_mib(lambda: _step(block, x)())
 
 
 def _blocks(channels: int, pairwise: Any) -> dict[str, Any]:
@@ -152,8 +145,6 @@ def _step(block: Any, x: Tensor) -> Work:
 
     def work() -> None:
         block(x).sum().backward()
-        if x.is_cuda:
-            torch.cuda.synchronize()
 
     return work
 
@@ -179,21 +170,9 @@ def _cores(positions: int, options: argparse.Namespace) -> dict[str, dict[str, W
     }
 
 
-def _medians(works: dict[str, Work], runs: int) -> dict[str, float]:
-    """Milliseconds of each; the works take turns."""
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for turn in range(runs + 2):
-        for name, work in works.items():
-            began = time.perf_counter()
-            work()
-            if turn >= 2:
-                times[name].append(1000 * (time.perf_counter() - began))
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def _row(name: str, medians: dict[str, float]) -> list[str]:
-    cells = [f"{medians[column]:.1f}" if column in medians else "-" for column in _COLUMNS]
-    return [name, *cells, f"{min(v for k, v in medians.items() if k != 'ours') / medians['ours']:.2f}"]
+def _row(name: str, found: dict[str, float]) -> list[str]:
+    cells = [f"{found[column]:.1f}" if column in found else "-" for column in _COLUMNS]
+    return [name, *cells, f"{min(v for k, v in found.items() if k != 'ours') / found['ours']:.2f}"]
 
 
 _COLUMNS = ("ours", "textbook", "pytorchvideo", "mmcv")

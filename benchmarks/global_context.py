@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
+from functools import partial
 
 import torch
+from side_by_side import medians, take_turns
 from torch import Tensor, nn
 
 from gcvideo.commands._tables import table
@@ -54,12 +54,12 @@ def main() -> None:
     print(f"torch {torch.__version__}, {threads} threads, {options.device}, {options.batch} x {options.clip}")
     rows = []
     for bf16 in (False, True):
-        medians = _medians(options.device, options.batch, clip, bf16, options.runs)
-        none = medians["no blocks"]
-        added = {name: value - none for name, value in medians.items()}
+        found = _medians(options.device, options.batch, clip, bf16, options.runs)
+        none = found["no blocks"]
+        added = {name: value - none for name, value in found.items()}
         rows += [
             ["bf16" if bf16 else "fp32", name, f"{value:.1f}", f"{added[name]:.1f}", f"{added[name] / none:.1%}"]
-            for name, value in medians.items()
+            for name, value in found.items()
         ]
         rows.append(["", "plain port / ours, of what is added", "", "", f"{added['plain port'] / added['ours']:.2f}"])
     print(table(["", "13 GC blocks", "ms a step", "added", "share"], rows, left=2))
@@ -75,19 +75,15 @@ def _medians(device: str, batch: int, clip: tuple[int, ...], bf16: bool, runs: i
         for name, kind in kinds.items()
     }
     x = torch.rand(batch, 3, *clip, device=device)
-    times: dict[str, list[float]] = {name: [] for name in kinds}
-    for turn in range(runs + 2):
-        for name, network in networks.items():
-            began = time.perf_counter()
-            with torch.autocast(device, torch.bfloat16, enabled=bf16):
-                loss = network(x).float().square().sum()
-            loss.backward()
-            network.zero_grad()
-            if device == "cuda":
-                torch.cuda.synchronize()
-            if turn >= 2:
-                times[name].append(1000 * (time.perf_counter() - began))
-    return {name: statistics.median(values) for name, values in times.items()}
+    works = {name: partial(_forward_and_backward, network, x, bf16) for name, network in networks.items()}
+    return medians(take_turns(works, runs))
+
+
+def _forward_and_backward(network: Network, x: Tensor, bf16: bool) -> None:
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+        loss = network(x).float().square().sum()
+    loss.backward()
+    network.zero_grad()
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 import math
-import resource
-import subprocess
-import sys
+
+import torch
+from side_by_side import in_fresh_process, peak_mib
 
 from gcvideo.commands._tables import table
+from gcvideo.models.blocks.non_local import NonLocal
 
 POSITIONS = {1568: (8, 14, 14), 6272: (8, 28, 28), 12544: (16, 28, 28), 25088: (32, 28, 28)}
 
@@ -32,31 +33,24 @@ def main() -> None:
     rows = []
     for pairwise in ("embedded_gaussian", "gaussian", "dot_product", "concatenation"):
         for form, sizes in (("fast", list(POSITIONS)), ("reference", [1568, 6272])):
-            peaks = {n: _in_fresh_process(options.channels, pairwise, form, n) for n in sizes}
+            one = (__file__, "--channels", options.channels, "--one", pairwise, form)
+            peaks = {n: in_fresh_process(*one, n) for n in sizes}
             slope = math.log(peaks[sizes[-1]] / peaks[sizes[0]]) / math.log(sizes[-1] / sizes[0])
-            cells = [f"{peaks[n] / 2**20:.0f}" if n in peaks else "-" for n in POSITIONS]
+            cells = [f"{peaks[n]:.0f}" if n in peaks else "-" for n in POSITIONS]
             rows.append([pairwise, form, *cells, f"{slope:.2f}"])
     print(table(["", "", *(f"MiB at N = {n}" for n in POSITIONS), "slope"], rows, left=2))
 
 
-def _in_fresh_process(channels: int, pairwise: str, form: str, positions: int) -> int:
-    command = [sys.executable, __file__, "--channels", str(channels), "--one", pairwise, form, str(positions)]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def _peak(channels: int, pairwise: str, form: str, positions: int) -> int:
-    """Bytes by which forward and backward of one clip raise the highest resident memory."""
-    import torch
-
-    from gcvideo.models.blocks.non_local import NonLocal
-
+def _peak(channels: int, pairwise: str, form: str, positions: int) -> float:
+    """MiB that forward and backward of one clip need, its features included."""
     block = NonLocal(channels, pairwise=pairwise)  # type: ignore[arg-type]
-    small = torch.randn(1, channels, 2, 4, 4, requires_grad=True)
-    (block(small) if form == "fast" else block.reference(small)).sum().backward()  # libraries are loaded now
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    x = torch.randn(1, channels, *POSITIONS[positions], requires_grad=True)
-    (block(x) if form == "fast" else block.reference(x)).sum().backward()
-    return 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+
+    def work(*size: int) -> None:
+        x = torch.randn(1, channels, *size, requires_grad=True)
+        (block(x) if form == "fast" else block.reference(x)).sum().backward()
+
+    work(2, 4, 4)  # libraries are loaded now
+    return peak_mib(lambda: work(*POSITIONS[positions]))
 
 
 if __name__ == "__main__":

@@ -21,12 +21,13 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from pipeline_peers import bare_decord, bare_pyav, mmaction2, pytorchvideo
 from pipeline_videos import make_videos, originals_and_prepared
+from side_by_side import quartiles
 
 from gcvideo.commands._tables import table
 from gcvideo.data.clips import ClipSpec
@@ -140,7 +141,7 @@ def _speeds(times: Times) -> str:
     for name, pairs in times.items():
         speeds = [1 / wall for wall, _ in pairs]
         cpu = statistics.median(1000 * cpu for _, cpu in pairs)
-        rows.append([name, f"{statistics.median(speeds):.1f}", _quartiles(speeds, ".1f"), f"{cpu:.1f}"])
+        rows.append([name, f"{statistics.median(speeds):.1f}", quartiles(speeds, ".1f"), f"{cpu:.1f}"])
     return table(["pipeline", "clips/s", "quartiles", "processor ms a clip"], rows)
 
 
@@ -152,14 +153,9 @@ def _ratios(times: Times) -> str:
             pairs = list(zip(times[ours], times[other], strict=True))
             walls, cpus = ([theirs[k] / mine[k] for mine, theirs in pairs] for k in (0, 1))
             median = statistics.median(walls)
-            figures = [f"{median:.2f}", _quartiles(walls, ".2f"), f"{statistics.median(cpus):.2f}", f"{goal:g}"]
+            figures = [f"{median:.2f}", quartiles(walls, ".2f"), f"{statistics.median(cpus):.2f}", f"{goal:g}"]
             rows.append([f"{ours} / {other}", *figures, "yes" if median >= goal else "no"])
     return table(["ratio of speeds, round by round", "median", "quartiles", "by processor time", "goal", "met"], rows)
-
-
-def _quartiles(values: Sequence[float], form: str) -> str:
-    low, _, high = statistics.quantiles(values, n=4) if len(values) > 1 else [values[0]] * 3
-    return f"{low:{form}} - {high:{form}}"
 
 
 def _sizes(originals: list[VideoRecord], prepared: list[VideoRecord]) -> str:

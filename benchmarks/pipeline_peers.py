@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
-import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import av
 import decord
 import numpy as np
 import torch
+from side_by_side import from_mmaction2
 from torch.utils.data import default_collate
 
 Asked = list[tuple[str, list[int]]]
@@ -48,14 +46,10 @@ def _pyav(path: str, frames: list[int]) -> np.ndarray:
 
 def mmaction2(crop_px: int, area: Range, aspect: Range) -> Callable[[Asked], object] | None:
     """The training pipeline of its SlowOnly configs; None where the variable MMACTION2 names no checkout."""
-    if not os.environ.get("MMACTION2"):
-        print("MMACTION2 names no checkout of mmaction2: it is left out", file=sys.stderr)
+    steps = from_mmaction2("mmaction.datasets.transforms")
+    if steps is None:
         return None
-    sys.path.insert(0, str(Path(os.environ["MMACTION2"]).expanduser()))
     importlib.import_module("cv2").setNumThreads(0)  # as its configs set it
-    importlib.import_module("mmcv").__version__ = "2.1.0"  # it refuses 2.2, in which nothing it uses here has changed
-    with warnings.catch_warnings(action="ignore"):
-        steps = importlib.import_module("mmaction.datasets.transforms")
     collate = importlib.import_module("mmengine.dataset").pseudo_collate
     first = [steps.DecordInit(), steps.SampleFrames(clip_len=8, frame_interval=8, num_clips=1)]
     then = [

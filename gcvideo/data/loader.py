@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from torch.utils.data import DataLoader
 
@@ -13,9 +15,38 @@ from gcvideo.data.sampler import EpochSampler
 from gcvideo.records import Batch, Sample
 
 
+class ResumableLoader(DataLoader[Sample]):
+    """Goes on within an epoch: Lightning keeps ``state_dict`` in a checkpoint and gives it back before it begins.
+
+    What counts is how many batches were trained on, not how many were read ahead.
+
+    Attributes:
+        trained_batches: how many batches of the epoch this rank has trained on; 0 once all are.
+    """
+
+    trained_batches: Callable[[], int] = staticmethod(lambda: 0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many videos of the epoch all ranks together have trained on."""
+        return {"videos": self.trained_batches() * self._videos_of_a_batch()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Leaves them out, once; also where they are now shared out over another number of ranks.
+
+        Those that fill no whole batch of the ranks there are now are trained on again.
+        """
+        done = state["videos"] // self._videos_of_a_batch()
+        assert isinstance(self.sampler, EpochSampler)
+        self.sampler.skip_once(done * int(self.batch_size or 1) if done < len(self) else 0)
+
+    def _videos_of_a_batch(self) -> int:
+        assert isinstance(self.sampler, EpochSampler)
+        return int(self.batch_size or 1) * self.sampler.world_size
+
+
 def batch_loader(
     dataset: VideoDataset, sampler: EpochSampler, batch_size: int, num_workers: int, *, drop_last: bool
-) -> DataLoader[Sample]:
+) -> ResumableLoader:
     """Batches in the order of the sampler.
 
     Args:
@@ -25,7 +56,7 @@ def batch_loader(
         num_workers: processes; 0 reads in this one.
         drop_last: whether a rest that does not fill a batch is left out.
     """
-    return DataLoader(
+    return ResumableLoader(
         dataset,
         batch_size,
         sampler=sampler,
