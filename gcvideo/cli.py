@@ -31,6 +31,8 @@ _REMARKS = (
     ".*sync_dist=True.*",  # what is logged of an evaluation is the same on every process
     ".*callbacks used to create the checkpoint need to be provided.*",  # test and validate save none
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # inside Lightning
+    ".*in eval mode at the start of training.*",  # frozen norms
+    ".*Grad strides do not match bucket view strides.*",  # of weights such as (1, C, 1, 1, 1)
 )
 _OPTIONS = """options:
   -h, --help              this text; gcvideo COMMAND --help tells more
@@ -65,7 +67,7 @@ def run(arguments: list[str]) -> int:
     except InputError as error:
         if os.environ.get("GCVIDEO_DEBUG"):
             traceback.print_exc()
-        print(plain(f"gcvideo: error: {error}"), file=sys.stderr)
+        print(plain(f"gcvideo: error{_on_rank()}: {error}"), file=sys.stderr)
         return error.exit_code
     except Exception as error:
         if os.environ.get("GCVIDEO_DEBUG"):
@@ -96,13 +98,24 @@ def _dispatch(arguments: list[str]) -> int:
     return int(importlib.import_module(f"gcvideo.commands.{first}").main(arguments[1:]))
 
 
+def _on_rank() -> str:
+    """Which of several processes speaks; nothing for the first, or where there is one."""
+    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")  # torchrun's, SLURM's, Lightning's
+    rank = next((os.environ[name] for name in names if name in os.environ), "0")
+    return "" if rank == "0" else f" on rank {rank}"
+
+
 def _unexpected(error: Exception) -> str:
-    """One line of an error that nothing explains; the traceback is kept in a file."""
-    with tempfile.NamedTemporaryFile("w", prefix="gcvideo-", suffix=".txt", delete=False, errors="replace") as file:
-        traceback.print_exception(error, file=file)
+    """One line of an error that nothing explains; the traceback is kept in a file, if there is room for one."""
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="gcvideo-", suffix=".txt", delete=False, errors="replace") as file:
+            traceback.print_exception(error, file=file)
+        where = f"its traceback is in {file.name}"
+    except OSError:
+        where = "see its traceback with --debug, as the temporary folder cannot be written to"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     what = f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
-    return f"gcvideo: error: {what}\n  gcvideo does not know this one; its traceback is in {file.name}"
+    return f"gcvideo: error{_on_rank()}: {what}\n  gcvideo does not know this one; {where}"
 
 
 class _PlainFormatter(logging.Formatter):

@@ -130,20 +130,24 @@ def numbered_video(tmp_path: Path) -> Path:
     return path
 
 
+def write_class_folders(root: Path, counts: dict[str, int], num_frames: int = 12) -> Path:
+    """Small videos: ``{"train/a": 3}`` makes three of class a in train, named gNN_cMM."""
+    generator = np.random.default_rng(0)
+    for number, (folder, count) in enumerate(counts.items()):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            base = generator.integers(0, 256, (1, 16, 16, 3)).repeat(4, 1).repeat(4, 2)
+            frames = (base + 7 * number * np.arange(num_frames)[:, None, None, None]) % 256
+            write_video(root / folder / f"v_g{index:02d}_c01.mp4", frames.astype(np.uint8), fps=25)
+    return root
+
+
 @pytest.fixture
 def make_folder(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a folder of small videos: ``{"train/a": 3}`` makes three of class a in train, named gNN_cMM."""
+    """Writes a folder of small videos, see ``write_class_folders``."""
 
     def make(counts: dict[str, int], name: str = "videos", num_frames: int = 12) -> Path:
-        root = tmp_path / name
-        generator = np.random.default_rng(0)
-        for number, (folder, count) in enumerate(counts.items()):
-            (root / folder).mkdir(parents=True, exist_ok=True)
-            for index in range(count):
-                base = generator.integers(0, 256, (1, 16, 16, 3)).repeat(4, 1).repeat(4, 2)
-                frames = (base + 7 * number * np.arange(num_frames)[:, None, None, None]) % 256
-                write_video(root / folder / f"v_g{index:02d}_c01.mp4", frames.astype(np.uint8), fps=25)
-        return root
+        return write_class_folders(tmp_path / name, counts, num_frames)
 
     return make
 

@@ -19,6 +19,7 @@ def teach(command: str) -> str:
     examples = {
         "gcvideo fit --config folder --data.root MY_VIDEOS": "train on a folder with a folder per class",
         "gcvideo fit --config RUN/config.yaml --run_dir RUN --ckpt_path last": "continue a run",
+        "gcvideo fit --config NAME --data.root MY_VIDEOS --plan": "what it would do, its memory and hours; then end",
     }
     rows = {
         **(examples if command == "fit" else {measure: "with the config of the checkpoint's run"}),

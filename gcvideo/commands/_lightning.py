@@ -6,12 +6,13 @@ import logging
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from gcvideo.commands._catalogue import Catalogue
+from gcvideo.commands._callbacks import run_callbacks
 from gcvideo.commands._configs import with_found_configs
+from gcvideo.commands._devices import planned_devices
+from gcvideo.commands._disk import explained_disk
 from gcvideo.commands._errors import (
     check_config,
     explained_building,
@@ -21,6 +22,7 @@ from gcvideo.commands._errors import (
 )
 from gcvideo.commands._folders import choose_folder, classes_in, find_checkpoint, how_to_continue
 from gcvideo.commands._help import HelpFormatter, teach
+from gcvideo.commands._launch import meet_other_ranks
 from gcvideo.commands._options import (
     TRAINER_DEFAULTS,
     check_seed,
@@ -28,14 +30,24 @@ from gcvideo.commands._options import (
     import_all_parts,
     validate_before_the_end,
 )
+from gcvideo.commands._plan import show_plan
+from gcvideo.commands._ranks import limit_waiting, together, with_cluster
 from gcvideo.commands._results import evaluate_best, finish
+from gcvideo.commands._run_options import add_run_options
+from gcvideo.commands._stopping import last_of_requeued, stopped
+from gcvideo.commands._trainer_options import (
+    check_device,
+    check_optimizer,
+    check_trainer,
+    say_time_is_over,
+    time_limit,
+)
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.errors import InputError
-from gcvideo.tracking.checkpoints import checkpoint_callbacks
-from gcvideo.tracking.failures import FailedVideos
-from gcvideo.tracking.progress import progress_callbacks, shows_bar
+from gcvideo.tracking.checkpoint_io import RunTrainer, with_checkpoint_io
+from gcvideo.tracking.preemption import Preempted
+from gcvideo.tracking.progress import shows_bar
 from gcvideo.tracking.run import RunTracker
-from gcvideo.tracking.throughput import Throughput
 from gcvideo.training.task import ActionRecognition
 
 _SKIPPED = {"model", "train_dataloaders", "val_dataloaders", "dataloaders", "datamodule", "weights_only", "verbose"}
@@ -94,6 +106,7 @@ def run_cli(
         VideoDataModule,
         subclass_mode_data=True,
         save_config_callback=None,
+        trainer_class=RunTrainer,
         trainer_defaults=dict(TRAINER_DEFAULTS),
         seed_everything_default=0,
         parser_kwargs={**quiet, "prog": "gcvideo", command: quiet | texts},
@@ -118,21 +131,7 @@ class VideoCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The options that are neither the trainer's, the model's nor the data's."""
-        parser.add_argument("--run_dir", type=str | None, default=None, help="The run folder; default: runs/NAME-TIME.")
-        parser.add_argument(
-            "--name", type=str | None, default=None, help="Name of the run; default: the config's name."
-        )
-        parser.add_argument(
-            "--final_test", type=bool, default=False, help="Whether fit ends with the test of the best checkpoint."
-        )
-        after = "Share of the epochs after which the choice of the best checkpoint begins anew, 0 to below 1."
-        parser.add_argument("--best_after", type=float, default=0.0, help=after)
-        parser.add_argument(
-            "--catalogue",
-            type=Catalogue | None,
-            default=None,
-            help="What was published of the model; gcvideo models lists it.",
-        )
+        add_run_options(parser, is_fit="fit" in self.subcommands())
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
@@ -148,11 +147,13 @@ class VideoCLI(LightningCLI):
             self.config = parser.parse_args(args)
         check_seed(self.config[self.config.subcommand].seed_everything, args)
         check_share("best_after", self.config[self.config.subcommand].best_after)
+        check_trainer(self.config[self.config.subcommand].trainer)
 
     def _parse_ckpt_path(self) -> None:
         """Resolves ``last`` and ``best``; the network is the config's, not the checkpoint's."""
         options = self.config[self.config.subcommand]
-        options.ckpt_path = find_checkpoint(options.ckpt_path, options.run_dir)
+        wanted = options.ckpt_path or last_of_requeued(options.run_dir)
+        options.ckpt_path = find_checkpoint(wanted, options.run_dir)
         if self.config.subcommand != "fit" and options.ckpt_path is None:
             raise InputError(
                 "no checkpoint named: give one with --ckpt_path=FILE (a run leaves best.ckpt)", exit_code=2
@@ -168,9 +169,16 @@ class VideoCLI(LightningCLI):
         """Adds what every run has: folder and logs, checkpoints, progress, throughput."""
         options = self.config_init[self.subcommand]
         validate_before_the_end(options.trainer)
+        if options.get("plan"):
+            self.devices = planned_devices(options.trainer)
+            silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+            return super().instantiate_trainer(**silent, **self.devices.at_hand, **kwargs)
+        self._check_surroundings(options.trainer)
+        self.time_limit = time_limit(options.max_time, options.trainer)
         self._dump_config()
         name = options.name or self.default_name
         kept = {**self.config_dump, "name": name, "run_dir": None, "ckpt_path": None, "catalogue": None}  # what runs
+        kept.pop("plan", None)
         wanted = options.trainer.logger
         self.tracker = RunTracker(
             self.folder,
@@ -181,40 +189,46 @@ class VideoCLI(LightningCLI):
             use_wandb=wanted in (None, True),
             ckpt_path=options.ckpt_path,
         )
-        self.trainer_defaults["callbacks"] = self._callbacks(options)
+        max_failed = self.datamodule.reading.max_failed
+        self.trainer_defaults["callbacks"] = run_callbacks(self.tracker, options, max_failed, self.time_limit)
+        limit_waiting()
         return super().instantiate_trainer(
             logger=False if wanted in (None, True) else wanted,
             enable_progress_bar=shows_bar(options.trainer.enable_progress_bar),
+            plugins=with_checkpoint_io(with_cluster(options.trainer.plugins)),
             **kwargs,
         )
 
-    def _callbacks(self, options: Any) -> list[Callback]:
-        saving = self.subcommand == "fit" and options.trainer.enable_checkpointing is not False
-        bars = progress_callbacks(bar=shows_bar(options.trainer.enable_progress_bar))
-        rates = [LearningRateMonitor("step")] if self.subcommand == "fit" else []
-        return [
-            self.tracker,
-            Throughput(),
-            FailedVideos(self.tracker, self.datamodule.reading.max_failed),
-            *rates,
-            *bars,
-            *(checkpoint_callbacks(options.best_after) if saving else []),
-        ]
+    def _check_surroundings(self, options: Any) -> None:
+        """What this machine and its environment have to do with the options."""
+        check_device(options, self.model.network)
+        if self.subcommand == "fit":
+            check_optimizer(self.model)
+        if not self.stops_when_built:
+            self.meeting_place = meet_other_ranks(planned_devices(options).count)
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Runs the trainer."""
         if self.stops_when_built:
             return
+        if self.config[subcommand].get("plan"):
+            with explained_checks():
+                show_plan(self, self.devices, name=self.config[subcommand].name or self.default_name)
+            return
         if (self.trainer.max_epochs, self.trainer.max_steps) == (-1, -1):
             raise InputError("the run has no end: set --trainer.max_epochs or --trainer.max_steps", exit_code=2)
         self._check_classes(self.config[subcommand].ckpt_path)
-        try:
-            with explained_loading(self.config[subcommand].ckpt_path), explained_checks():
-                super()._run_subcommand(subcommand)
-        except SystemExit as stop:  # how Lightning ends after Ctrl-C
-            if not self.trainer.interrupted:
-                raise
-            raise InputError(how_to_continue(self.tracker.folder), exit_code=130) from stop
+        with explained_disk(self.tracker):
+            try:
+                taken_up, all_ranks = self.config[subcommand].ckpt_path, together(self.trainer, self.tracker)
+                with explained_loading(taken_up), explained_checks(), all_ranks:
+                    super()._run_subcommand(subcommand)
+            except Preempted as stop:
+                raise stopped(stop, self.trainer, self.tracker.folder) from stop
+            except SystemExit as stop:  # how Lightning ends after Ctrl-C
+                if not self.trainer.interrupted:
+                    raise
+                raise InputError(how_to_continue(self.tracker.folder), exit_code=130) from stop
 
     def _check_classes(self, ckpt_path: str | None) -> None:
         """Other classes are refused before their scores fail to fit."""
@@ -228,8 +242,11 @@ class VideoCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """The results of the best checkpoint: on the videos that chose it, or on those kept for the end."""
-        evaluate_best(self.trainer, self.model, self.datamodule, on_test=self.config.fit.final_test)
+        limit = self.time_limit if self.time_limit and self.time_limit.stopped_in else None  # the test is for the end
+        evaluate_best(self.trainer, self.model, self.datamodule, on_test=self.config.fit.final_test and limit is None)
         finish(self.trainer, self.model, self.datamodule, self.tracker)
+        if limit is not None:
+            say_time_is_over(limit, self.trainer, self.tracker.folder)
 
     def after_validate(self) -> None:
         """The results."""

@@ -18,6 +18,7 @@ from gcvideo.tracking.checkpoints import BestCheckpoint
 from gcvideo.tracking.metrics_log import read_metrics
 from gcvideo.tracking.pictures import draw_confusion, draw_curves
 from gcvideo.tracking.run import RunTracker
+from gcvideo.tracking.whole_files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def _write_numbers(folder: Path, split: str, evaluation: Evaluation, views: str)
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     numbers: dict[str, Any] = accuracies(evaluation)
     numbers |= {"videos": len(evaluation.labels), "failed": len(evaluation.failures), "views": views}
-    path.write_text(json.dumps(earlier | {split: numbers}, indent=2) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(earlier | {split: numbers}, indent=2) + "\n")
 
 
 def _close_wandb(folder: Path, tracker: RunTracker) -> None:

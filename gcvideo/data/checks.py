@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -46,16 +47,45 @@ def check_training(
     """Refuses videos that no training is possible with.
 
     Raises:
-        InputError: if there is a single class, or the videos do not fill a batch.
+        InputError: if there is a single class, no video, or not enough of them to fill a batch.
     """
+    if not records:
+        raise InputError("no training videos: put a folder per class into train/, or label videos of a list as train")
     if len(classes) < 2:
         raise InputError(f"only one class, {classes[0]!r}: there is nothing to tell apart; add another one")
     videos, devices = len(records), trainer.world_size if trainer else 1
     if videos < batch_size * devices:
         rest = f" ({held_out} more are held out, see --data.holdout)" if held_out else ""
+        most, fewer = videos // devices, f"take at most {videos} of them (--trainer.devices)"
+        cure = f"lower --data.batch_size to at most {most}" if most else fewer
         raise InputError(
-            f"{videos} training videos{rest} do not fill one batch of {batch_size} on {devices} device(s); "
-            f"lower --data.batch_size to at most {videos // devices}"
+            f"{videos} training videos{rest} do not fill one batch of {batch_size} on {devices} device(s); {cure}"
+        )
+
+
+def check_learned(
+    classes: tuple[str, ...], train: list[VideoRecord], later: list[VideoRecord], *, classes_are_given: bool
+) -> None:
+    """Refuses videos to measure by whose class is not trained: its folder is mostly misspelt.
+
+    Args:
+        classes: their names.
+        train: the videos that are trained on.
+        later: those that choose the checkpoint, and those of the test.
+        classes_are_given: whether a list of the user's says which classes there are; then some may have no video.
+
+    Raises:
+        InputError: naming the classes, and one that may be meant.
+    """
+    learned = {classes[record.label] for record in train}
+    lost = sorted({classes[record.label] for record in later} - learned)
+    if lost and not classes_are_given:
+        names = {name.casefold(): name for name in sorted(learned)}
+        near = difflib.get_close_matches(lost[0].casefold(), names, n=1)
+        hint = f" (is it the {names[near[0]]!r} of train?)" if near else ""
+        raise InputError(
+            f"{_some(lost)} has videos to measure by and none to train on{hint}; name its folder as in train, give it "
+            "training videos, take it out, or list the classes with --data.classes=FILE: then it is not learned"
         )
 
 

@@ -7,20 +7,31 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from lightning import LightningDataModule
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from gcvideo.data.annotations import Annotations
-from gcvideo.data.checks import absent_classes, check_reader, check_same_classes, check_sizes, check_training
+from gcvideo.data.balance import check_balance, class_quotas, describe_balance
+from gcvideo.data.checks import (
+    absent_classes,
+    check_learned,
+    check_reader,
+    check_same_classes,
+    check_sizes,
+    check_training,
+)
 from gcvideo.data.clips import ClipSpec, Sampling, Short
 from gcvideo.data.dataset import VideoDataset
 from gcvideo.data.decoding.reading import Reading
 from gcvideo.data.holdout import check_holdout, hold_out
 from gcvideo.data.indexing.index import index_videos
-from gcvideo.data.loader import batch_loader
+from gcvideo.data.loader import ResumableLoader, batch_loader
 from gcvideo.data.manifest import Manifest, read_manifest
 from gcvideo.data.progress import counted_progress
 from gcvideo.data.sampler import EpochSampler
+from gcvideo.data.statistics import first_batches, statistics_seed
 from gcvideo.data.transforms import Augmentation, EvalTransform, TrainTransform, unflipped_labels
 from gcvideo.errors import InputError
 from gcvideo.records import Sample, VideoRecord
@@ -46,11 +57,16 @@ class VideoDataModule(LightningDataModule, ABC):
         short_side_px: validation and test resize the short side to this before the crop; default: crop_px.
         test_crop_px: side of the square in the test, larger where a network is tested so; default: crop_px.
         batch_size: videos in a batch on each device.
+        drop_last: whether the last videos of an epoch, which do not fill a batch on every device, are left out of the
+            training; false trains on them too, as a smaller batch (a few come twice so that all devices get some).
         num_workers: loader processes; they do not change the results.
         augmentation: what is varied in training.
         reading: which decoders are used, and what becomes of a video that cannot be read.
         holdout: share of the training videos that is held out to choose the best checkpoint on; 0 takes the val split.
         group: a regular expression; training files with the same match are held out together (UCF101: ``_g(\d+)_``).
+        balance: how far the classes are brought to come equally often in training: each comes in proportion to
+            ``videos ** (1 - balance)``. 0: every video once an epoch; 0.5: square-root sampling; 1: all classes equally
+            often (Kang et al., https://arxiv.org/abs/1910.09217). An epoch keeps its length.
         num_test_clips: clips a video in the test, at regular places.
         num_test_crops: crops a clip in the test, 1 or 3.
         seed: the run's seed (set by seed_everything).
@@ -69,11 +85,13 @@ class VideoDataModule(LightningDataModule, ABC):
         short_side_px: int | None = None,
         test_crop_px: int | None = None,
         batch_size: int = 8,
+        drop_last: bool = True,
         num_workers: int = 2,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
         reading: Reading = Reading(),  # noqa: B008 (frozen)
         holdout: float = 0.0,
         group: str | None = None,
+        balance: float = 0.0,
         num_test_clips: int = 1,
         num_test_crops: int = 1,
         seed: int = 0,
@@ -85,10 +103,12 @@ class VideoDataModule(LightningDataModule, ABC):
         self.clips_per_video, self.reading = clips_per_video, reading
         self.short_side_px, self.test_crop_px = short_side_px or crop_px, test_crop_px or crop_px
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
+        self.drop_last = drop_last
         self.augmentation, self.holdout, self.group = augmentation, holdout, group
-        self.num_test_clips, self.num_test_crops = num_test_clips, num_test_crops
+        self.num_test_clips, self.num_test_crops, self.balance = num_test_clips, num_test_crops, balance
         check_sizes(self)
         check_holdout(self.holdout, self.group)
+        check_balance(self.balance)
         self._manifest: Manifest | None = None
         self._notes_said = False
 
@@ -108,9 +128,24 @@ class VideoDataModule(LightningDataModule, ABC):
         return self.annotations().classes if self.manifest_file is None else self.manifest().classes
 
     @property
+    def classes_are_given(self) -> bool:
+        """Whether the user says which classes there are, with or without videos."""
+        return self.manifest_file is not None
+
+    @property
     def num_classes(self) -> int:
         """Number of classes."""
         return len(self.classes)
+
+    @property
+    def class_counts(self) -> NDArray[np.int64]:
+        """(K,), training videos of each class."""
+        return np.bincount([record.label for record in self.train_records()], minlength=self.num_classes)
+
+    @property
+    def class_draws(self) -> NDArray[np.float64]:
+        """(K,), videos of each class that an epoch draws, on average over the epochs."""
+        return class_quotas(self.class_counts, self.balance)
 
     def prepare_data(self) -> None:
         """Indexes the source, on one process of each machine; a second time only what has changed."""
@@ -140,6 +175,8 @@ class VideoDataModule(LightningDataModule, ABC):
         if stage == "fit":
             held_out = len(self.val_records()) if self.holdout else 0
             check_training(self.classes, self.train_records(), held_out, self.batch_size, self.trainer)
+            later = self.val_records() + self.test_records()
+            check_learned(self.classes, self.train_records(), later, classes_are_given=self.classes_are_given)
         if stage in ("fit", "validate") and not self.val_records():
             raise InputError(
                 "no videos to choose the best checkpoint on: add a val/ folder beside train/, "
@@ -154,6 +191,8 @@ class VideoDataModule(LightningDataModule, ABC):
             if self.holdout:
                 total = len(self.manifest().split("train"))
                 log.info(f"{len(self.val_records())} of {total} training videos are held out to choose the checkpoint")
+            if self.balance:
+                log.info(describe_balance(self.class_counts, self.balance))
             for note in absent_classes(self.classes, self.train_records(), self.val_records()):
                 log.warning(note)
 
@@ -190,18 +229,18 @@ class VideoDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Random clips in an order that is a function of (seed, epoch)."""
-        unflipped = unflipped_labels(self.augmentation, self.classes)
-        transform = TrainTransform(self.crop_px, self.augmentation, unflipped)
-        dataset = VideoDataset(
-            self.train_records(),
-            self._spec(self.clips_per_video),
-            transform,
-            crop_px=self.crop_px,
-            is_training=True,
-            seed=self.seed,
-            reading=self.reading,
-        )
-        return self._loader(dataset, self.batch_size, shuffle=True)
+        loader = self._train_loader(self.seed)
+        loader.trained_batches = self._trained_batches
+        return loader
+
+    def statistics_dataloader(self, epoch: int, batches: int) -> DataLoader[Sample]:
+        """Training clips that are looked at and not trained on, in an order of their own: a function of (seed, epoch).
+
+        Args:
+            epoch: 0-based.
+            batches: of all ranks together, each rank has its share of every one; all there are where these are fewer.
+        """
+        return first_batches(self._train_loader(statistics_seed(self.seed)), epoch, batches)
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """One clip from the middle of each video, centre crop."""
@@ -210,6 +249,27 @@ class VideoDataModule(LightningDataModule, ABC):
     def test_dataloader(self) -> DataLoader[Sample]:
         """``num_test_clips`` x ``num_test_crops`` views of each video."""
         return self._eval_loader(self.test_records(), self.num_test_clips, self.num_test_crops, self.test_crop_px)
+
+    def _trained_batches(self) -> int:
+        """Batches of this epoch that were trained on, on each rank; 0 once the epoch is done."""
+        if self.trainer is None:
+            return 0
+        batches: int = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
+        return batches if batches < self.trainer.num_training_batches else 0
+
+    def _train_loader(self, seed: int) -> ResumableLoader:
+        unflipped = unflipped_labels(self.augmentation, self.classes)
+        transform = TrainTransform(self.crop_px, self.augmentation, unflipped)
+        dataset = VideoDataset(
+            self.train_records(),
+            self._spec(self.clips_per_video),
+            transform,
+            crop_px=self.crop_px,
+            is_training=True,
+            seed=seed,
+            reading=self.reading,
+        )
+        return self._loader(dataset, self.batch_size, shuffle=True)
 
     def _hold_out(self) -> tuple[list[VideoRecord], list[VideoRecord]]:
         return hold_out(self.manifest().split("train"), fraction=self.holdout, group=self.group)
@@ -232,7 +292,16 @@ class VideoDataModule(LightningDataModule, ABC):
     def _spec(self, num_clips: int) -> ClipSpec:
         return ClipSpec(self.num_frames, self.frame_stride, num_clips, self.target_fps, self.sampling, self.short)
 
-    def _loader(self, dataset: VideoDataset, batch_size: int, *, shuffle: bool) -> DataLoader[Sample]:
+    def _loader(self, dataset: VideoDataset, batch_size: int, *, shuffle: bool) -> ResumableLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        sampler = EpochSampler(len(dataset), shuffle=shuffle, seed=self.seed, rank=rank, world_size=world_size)
-        return batch_loader(dataset, sampler, batch_size, self.num_workers, drop_last=shuffle)
+        sampler = EpochSampler(
+            len(dataset),
+            shuffle=shuffle,
+            seed=dataset.seed,
+            rank=rank,
+            world_size=world_size,
+            labels=[record.label for record in dataset.records],
+            balance=self.balance,
+            drop_last=self.drop_last,
+        )
+        return batch_loader(dataset, sampler, batch_size, self.num_workers, drop_last=shuffle and self.drop_last)

@@ -25,6 +25,8 @@ _SUBSTITUTES = 3  # videos of the same class that are tried for one that cannot 
 class VideoDataset(Dataset[Sample]):
     """Samples of a list of videos, asked for by ``(epoch, index)``.
 
+    A video has many indices: its own, and those the length of the list further, each of which is another clip of it.
+
     Args:
         records: the videos.
         spec: which clips to take.
@@ -64,10 +66,11 @@ class VideoDataset(Dataset[Sample]):
 
         For a video that cannot be read another of its class stands in (training), or a black clip that is not valid.
         """
-        epoch, index = key
+        epoch, number = key
+        index = number % len(self.records)
         record = self.records[index]
         with torch.random.fork_rng(devices=[]):
-            generator = _seeded(self.seed, epoch, index)
+            generator = _seeded(self.seed, epoch, number)
             try:
                 clips, fallback = self._clips(record, generator)
             except DecodeError as error:

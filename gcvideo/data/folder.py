@@ -37,6 +37,11 @@ class VideoFolder(VideoDataModule):
         self.root = Path(root).expanduser() if root else None
         self.class_list = classes
 
+    @property
+    def classes_are_given(self) -> bool:
+        """With a manifest, or a class list."""
+        return super().classes_are_given or bool(self.class_list)
+
     def annotations(self) -> Annotations:
         """The files and labels of the source."""
         assert self.root is not None

@@ -9,6 +9,9 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
+from gcvideo.tracking.checkpoint_io import is_whole
+from gcvideo.tracking.last_checkpoint import LastCheckpoint
+
 
 class BestCheckpoint(ModelCheckpoint):
     """``best.ckpt``: highest video-level validation top-1; of equal ones, that with the lower validation loss.
@@ -56,7 +59,7 @@ class BestCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes the comparison up again, also where the run folder was moved or is named in another way."""
         here = Path(str(self.dirpath)) / "best.ckpt"
-        if not here.is_file():  # another run folder: its best is still to come
+        if not is_whole(here):  # another run folder, or a damaged file: the best is still to come
             return
         self.best_loss, self.best_epoch = state_dict["best_loss"], state_dict["best_epoch"]
         score = state_dict["best_model_score"]
@@ -64,19 +67,9 @@ class BestCheckpoint(ModelCheckpoint):
         super().load_state_dict({**state_dict, **places, "dirpath": self.dirpath})
 
 
-class LastCheckpoint(ModelCheckpoint):
-    """``last.ckpt``: written after every epoch; it compares nothing, so there is nothing to take up again."""
-
-    def __init__(self) -> None:
-        super().__init__(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing."""
-
-
-def checkpoint_callbacks(best_after: float) -> list[ModelCheckpoint]:
+def checkpoint_callbacks(best_after: float, every_minutes: float = 0.0, every_steps: int = 0) -> list[ModelCheckpoint]:
     """What every fit keeps."""
-    return [BestCheckpoint(best_after), LastCheckpoint()]
+    return [BestCheckpoint(best_after), LastCheckpoint(every_minutes, every_steps)]
 
 
 def checkpoints_without_folder(trainer: Trainer) -> list[ModelCheckpoint]:

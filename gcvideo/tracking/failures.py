@@ -15,11 +15,13 @@ from torch import distributed
 from gcvideo.errors import InputError, plain
 from gcvideo.records import Batch
 from gcvideo.tracking.run import RunTracker
+from gcvideo.tracking.whole_files import naming
 
 log = logging.getLogger(__name__)
 
 FAILED_CSV = "failed.csv"
 _SHOWN = 5
+_KEY = "failed_videos"  # in a checkpoint
 
 
 class FailedVideos(Callback):
@@ -35,6 +37,7 @@ class FailedVideos(Callback):
         self.tracker, self.max_failed = tracker, max_failed
         self._paths: frozenset[str] = frozenset()  # of the training videos
         self._failed: dict[str, str] = {}  # path and line of those that failed, in that order
+        self._clips = {"data/failed": 0, "data/fallbacks": 0}  # of this epoch, on this rank
         self._said: set[str] = set()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -46,21 +49,41 @@ class FailedVideos(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Counts, reports, and stops the run where too many fail."""
-        for name, lines in {"data/failed": batch.failures, "data/fallbacks": batch.fallbacks}.items():
-            pl_module.log(
-                name, float(len(lines)), on_step=False, on_epoch=True, reduce_fx="sum", sync_dist=True, batch_size=1
-            )
+        self._clips["data/failed"] += len(batch.failures)
+        self._clips["data/fallbacks"] += len(batch.fallbacks)
         self._report(batch)
         for line in batch.failures:
             self._failed.setdefault(_video_of(line, self._paths), line)
         self._check(self._failed)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Adds up what the ranks have met; each has seen only its share."""
+        """Adds up what the ranks have met; each has seen only its share.
+
+        The sums go to the loggers at once: Lightning writes its own after the checkpoint of the epoch, and a run that
+        is killed in between would never have them.
+        """
+        clips, failed = self._of_all_ranks(trainer)
+        for logger in trainer.loggers:
+            logger.log_metrics(dict(clips), step=trainer.global_step - 1)
+        self._clips = dict.fromkeys(self._clips, 0)
+        self._check(failed)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """What all ranks have met, so that a run that goes on within an epoch counts on."""
+        checkpoint[_KEY] = dict(zip(("clips", "failed"), self._of_all_ranks(trainer), strict=True))
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """The first rank takes it all."""
+        if trainer.is_global_zero and trainer.state.fn == "fit" and _KEY in checkpoint:
+            self._clips, self._failed = dict(checkpoint[_KEY]["clips"]), dict(checkpoint[_KEY]["failed"])
+
+    def _of_all_ranks(self, trainer: Trainer) -> tuple[dict[str, int], dict[str, str]]:
+        of_ranks: list[Any] = [(self._clips, self._failed)]
         if trainer.world_size > 1:
-            of_ranks: list[Any] = [None] * trainer.world_size
-            distributed.all_gather_object(of_ranks, self._failed)
-            self._check({path: line for failed in of_ranks for path, line in failed.items()})
+            of_ranks *= trainer.world_size
+            distributed.all_gather_object(of_ranks, (self._clips, self._failed))
+        clips = {name: sum(counts[name] for counts, _ in of_ranks) for name in self._clips}
+        return clips, {path: line for _, failed in of_ranks for path, line in failed.items()}
 
     def on_validation_batch_end(
         self,
@@ -117,5 +140,5 @@ def _append(path: Path, line: str) -> None:
     """One row at once, so that a kill loses none and several processes may write."""
     row = io.StringIO(newline="")
     csv.writer(row).writerows([[line]] if path.exists() else [["failure"], [line]])
-    with path.open("a", encoding="utf-8", newline="") as file:
+    with naming(path), path.open("a", encoding="utf-8", newline="") as file:
         file.write(row.getvalue())

@@ -11,6 +11,8 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from gcvideo.tracking.whole_files import naming, write_whole
+
 FILE_NAME = "metrics.jsonl"
 
 
@@ -44,7 +46,7 @@ class MetricsLog(Logger):
         """Writes one line."""
         numbers = {name: _json_number(value) for name, value in metrics.items()}
         row = {"step": step if self.at_step is None else self.at_step, **numbers}
-        with self.path.open("a", encoding="utf-8") as file:
+        with naming(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
 
@@ -65,9 +67,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 def cut_metrics(folder: Path, step: int) -> None:
     """Drops the rows from a step on: a run that continues there writes them again, and each stands once."""
     rows = [row for row in read_metrics(folder) if row["step"] < step]
-    temporary = folder / (FILE_NAME + ".tmp")
-    temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    temporary.replace(folder / FILE_NAME)
+    write_whole(folder / FILE_NAME, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def _json_number(value: Any) -> float | int | str:

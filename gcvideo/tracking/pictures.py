@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from gcvideo.tracking.whole_files import naming
+
 _WRITTEN_CLASSES = 40
 
 
@@ -27,7 +29,8 @@ def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend()
-    figure.savefig(path, dpi=110)
+    with naming(path):
+        figure.savefig(path, dpi=110)
 
 
 def draw_confusion(counts: NDArray[Any], classes: Sequence[str], path: Path, *, title: str) -> None:
@@ -47,7 +50,8 @@ def draw_confusion(counts: NDArray[Any], classes: Sequence[str], path: Path, *, 
         for row, column in zip(*counts.nonzero(), strict=True):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(int(counts[row, column])), ha="center", va="center", color=colour)
-    figure.savefig(path, dpi=110)
+    with naming(path):
+        figure.savefig(path, dpi=110)
 
 
 def _draw(axes: Axes, rows: list[dict[str, Any]], name: str, scale: float = 1.0) -> None:

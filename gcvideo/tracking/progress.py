@@ -9,7 +9,11 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 
+from gcvideo.tracking.advice import rate
+from gcvideo.tracking.throughput import Throughput
+
 _SHOWN = {"train/loss": "loss {:.4f}", "val/loss": "val loss {:.4f}", "val/top1": "val top-1 {:.1%}"}
+NOTABLE_WAIT = 0.1  # share of the time; less is not shown
 
 
 def shows_bar(wanted: bool | None) -> bool:
@@ -17,26 +21,45 @@ def shows_bar(wanted: bool | None) -> bool:
     return wanted is not False and sys.stdout.isatty()
 
 
-def progress_callbacks(*, bar: bool) -> list[Callback]:
-    """The bar, where one is shown, and the lines in any case."""
-    bars: list[Callback] = [RunProgressBar()] if bar else []
-    return [*bars, EpochLines()]
+def progress_callbacks(throughput: Throughput, *, bar: bool) -> list[Callback]:
+    """The bar, where one is shown, and the lines in any case; ``throughput`` stands before them in a trainer."""
+    bars: list[Callback] = [RunProgressBar(throughput)] if bar else []
+    return [*bars, EpochLines(throughput)]
 
 
 class RunProgressBar(RichProgressBar):
-    """Lightning's bar without the logger's version, which says nothing here."""
+    """Lightning's bar without the logger's version, which says nothing here, and with the waiting where there is any.
+
+    Args:
+        throughput: knows how much of the epoch was waited.
+    """
+
+    def __init__(self, throughput: Throughput) -> None:
+        super().__init__()
+        self.throughput = throughput
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """What is shown behind the bar."""
-        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+        numbers = {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+        wait = self.throughput.epoch.data_wait
+        return {**numbers, "data wait": wait} if wait >= NOTABLE_WAIT else numbers
 
 
 class EpochLines(Callback):
-    """Prints one line an epoch: what was reached, how fast, how long."""
+    """Prints one line an epoch: what was reached, how fast, how long, and how much of it was waited for data.
 
-    def __init__(self) -> None:
+    Args:
+        throughput: of the batches of the epoch.
+    """
+
+    def __init__(self, throughput: Throughput) -> None:
+        self.throughput = throughput
         self._began = 0.0
         self._validated = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A run may go on within an epoch, which then does not start."""
+        self._began = time.monotonic()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clock."""
@@ -53,7 +76,10 @@ class EpochLines(Callback):
             return
         numbers = {k: v for k, v in trainer.callback_metrics.items() if self._validated or not k.startswith("val/")}
         shown = [text.format(float(numbers[name])) for name, text in _SHOWN.items() if name in numbers]
-        if "perf/clips_per_s" in numbers:
-            shown.append(f"{float(numbers['perf/clips_per_s']):.0f} clips/s")
+        speed = self.throughput.epoch
+        if speed.batches:
+            shown.append(f"{rate(speed.clips_per_s)} clips/s")
+        if speed.data_wait >= NOTABLE_WAIT:
+            shown.append(f"waits for data {speed.data_wait:.0%}")
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
         print(f"{epoch:>12}  {'  '.join(shown)}  {time.monotonic() - self._began:.1f} s", flush=True)

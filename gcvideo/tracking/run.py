@@ -17,6 +17,7 @@ from gcvideo.safe_load import load_safely
 from gcvideo.tracking.checkpoints import checkpoints_without_folder
 from gcvideo.tracking.metrics_log import MetricsLog, cut_metrics
 from gcvideo.tracking.wandb_run import start_wandb
+from gcvideo.tracking.whole_files import is_full, remove_leftovers, write_whole
 
 
 def new_run_folder(name: str) -> Path:
@@ -81,7 +82,8 @@ class RunTracker(Callback):
         self._at_step = None if self.job_type == "fit" else step
         if self.job_type == "fit":
             text = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
-            (self.folder / "config.yaml").write_text(text, encoding="utf-8")
+            remove_leftovers(self.folder)
+            write_whole(self.folder / "config.yaml", text)
             cut_metrics(self.folder, step)
 
     def _open_wandb(self, trainer: Trainer) -> None:
@@ -102,6 +104,7 @@ def make_folder(folder: Path, *, is_new: bool) -> Path:
 
     Raises:
         InputError: if it cannot be made, or nothing can be written there.
+        OSError: if the disk is full.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +113,8 @@ def make_folder(folder: Path, *, is_new: bool) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
+        if is_full(error):
+            raise
         raise InputError(
             f"run folder {folder} cannot be used: {error.strerror}; name another one with --run_dir=DIR"
         ) from error
@@ -132,6 +137,6 @@ def _state_in(ckpt_path: str | None) -> tuple[str | None, int]:
     """W&B run id and number of optimizer steps in a checkpoint; none and 0 without one."""
     if not ckpt_path:
         return None, 0
-    checkpoint = load_safely(Path(ckpt_path), "checkpoint")
+    checkpoint = load_safely(Path(ckpt_path), "checkpoint", verify=False)  # it was, when it was found
     state = checkpoint.get("callbacks", {}).get(RunTracker.__qualname__, {})
     return state.get("wandb_run_id"), int(checkpoint.get("global_step", 0))

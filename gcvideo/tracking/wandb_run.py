@@ -53,6 +53,7 @@ def start_wandb(
     """
     for variable, place in {"WANDB_DATA_DIR": "wandb/data", "WANDB_CACHE_DIR": "wandb/cache"}.items():
         os.environ.setdefault(variable, str((folder / place).absolute()))
+    _hush_failing_logs()
     wanted = os.environ.get("WANDB_MODE") or ("online" if has_api_key() else "offline")
     options = dict(
         project=os.environ.get("WANDB_PROJECT", "gcvideo"),
@@ -75,6 +76,15 @@ def start_wandb(
     elif run.url:
         log.info(f"W&B: {run.url}")
     return RunLogger(run, at_step)
+
+
+def _hush_failing_logs() -> None:
+    """W&B logs into the run folder and to a process of its own; where the disk is full, both fail at every line.
+
+    Without this each of them prints a traceback, or that a socket failed, in the midst of a run that goes on.
+    """
+    logging.raiseExceptions = False
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 
 def has_api_key() -> bool:

@@ -93,8 +93,14 @@ def scale_rates(optimizer: Optimizer, base_batch: int | None, length: RunLength)
     scale = length.clips_per_step / base_batch if base_batch else 1.0
     for group in optimizer.param_groups:
         group["lr"] *= group["rate_share"] * scale
+    if scale == 1:
+        return ""
     said = f"learning rate {rate:g} is meant for {base_batch} clips a step; here {length}, so it is {rate * scale:g}"
-    return f"{said} (--model.base_batch=null leaves it)" if scale != 1 else ""
+    left = " (--model.base_batch=null leaves it)"
+    if length.total_steps != length.max_steps:
+        return said + left
+    steps = f"where max_steps {length.max_steps} was meant for such steps, as many clips come with"
+    return f"{said}{left}; {steps} --trainer.max_steps={round(length.max_steps / scale)}"
 
 
 def check_groups(no_decay: Collection[str], base_batch: int | None) -> None:

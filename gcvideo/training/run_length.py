@@ -21,6 +21,7 @@ class RunLength:
         batches_per_epoch: on each device.
         steps_per_epoch: optimizer steps; the last of an epoch may have fewer batches.
         total_steps: optimizer steps of the run.
+        max_steps: the bound on them that was set; -1 for none.
     """
 
     devices: int
@@ -30,6 +31,7 @@ class RunLength:
     batches_per_epoch: int
     steps_per_epoch: int
     total_steps: int
+    max_steps: int = -1
 
     @property
     def clips_per_step(self) -> int:
@@ -63,6 +65,7 @@ def run_length(trainer: Trainer) -> RunLength:
         batches_per_epoch=batches,
         steps_per_epoch=-(-batches // accumulation),
         total_steps=num_optimizer_steps(batches, epochs, accumulation, trainer.max_steps),
+        max_steps=trainer.max_steps,
     )
 
 

@@ -25,6 +25,8 @@ class Schedule:
         cosine_after_warmup: whether the cosine begins where the warm-up ends (mmaction2), or at the first step, so that
             the warm-up rises to the rate the cosine has come down to by then (PySlowFast).
         full_rate_at: the step with the full rate: the first after the warm-up (PySlowFast), or its last (mmengine).
+        every: what the rate changes with: each optimizer step, or each epoch, all of whose steps have one rate
+            (mmengine's ``by_epoch``); then ``full_rate_at`` means epochs.
 
     Raises:
         ValueError: if a share is outside 0 to 1, or ``gamma`` outside 0 to 1.
@@ -37,6 +39,7 @@ class Schedule:
     gamma: float = 0.1
     cosine_after_warmup: bool = True
     full_rate_at: Literal["after_warmup", "last_of_warmup"] = "after_warmup"
+    every: Literal["step", "epoch"] = "step"
 
     def __post_init__(self) -> None:
         for name, share in {"warmup": self.warmup, "warmup_start": self.warmup_start, "gamma": self.gamma}.items():
@@ -45,18 +48,23 @@ class Schedule:
         if not all(0 <= share <= 1 for share in self.milestones):
             raise ValueError(f"schedule.milestones are {self.milestones}; expected shares of the run, 0 to 1")
 
-    def factor(self, step: int, total_steps: int) -> float:
+    def factor(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
         """The rate of a step (0-based), as a share of the full one."""
+        if self.every == "epoch":
+            return self._factor(step // steps_per_epoch, -(-total_steps // steps_per_epoch))
+        return self._factor(step, total_steps)
+
+    def build(self, optimizer: Optimizer, total_steps: int, steps_per_epoch: int) -> LRScheduler:
+        """The scheduler for a run of ``total_steps`` optimizer steps, ``steps_per_epoch`` of them in each epoch."""
+        return LambdaLR(optimizer, lambda step: self.factor(step, total_steps, steps_per_epoch))
+
+    def _factor(self, step: int, total_steps: int) -> float:
         warmup_steps = round(self.warmup * total_steps)
         if step >= warmup_steps:
             return self._after_warmup(step, warmup_steps, total_steps)
         top = self._after_warmup(warmup_steps, warmup_steps, total_steps)
         rise = warmup_steps if self.full_rate_at == "after_warmup" else max(1, warmup_steps - 1)
         return self.warmup_start + (top - self.warmup_start) * step / rise
-
-    def build(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
-        """The scheduler for a run of ``total_steps`` optimizer steps."""
-        return LambdaLR(optimizer, lambda step: self.factor(step, total_steps))
 
     def _after_warmup(self, step: int, warmup_steps: int, total_steps: int) -> float:
         if self.kind == "step":

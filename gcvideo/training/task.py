@@ -7,7 +7,7 @@ import warnings
 from typing import Any, Literal
 
 import torch
-from lightning import LightningModule
+from lightning import Callback, LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -21,11 +21,15 @@ from gcvideo.models.network import KINETICS_MEAN, KINETICS_STD, Network
 from gcvideo.models.sites import Insertion
 from gcvideo.models.weights import Inflation, load_pretrained
 from gcvideo.records import Batch, Evaluation
+from gcvideo.training.averaging import AveragedWeights, check_averaging, trained_state
+from gcvideo.training.class_weights import ClassWeights, check_class_weights, weigh_targets, weights_of_run
+from gcvideo.training.finite_steps import FiniteSteps, gradient_norm
 from gcvideo.training.mixing import Mixing
 from gcvideo.training.parameter_groups import NoDecay, StageRates, check_groups, parameter_groups, scale_rates
 from gcvideo.training.run_length import run_length
 from gcvideo.training.schedule import Schedule
 from gcvideo.training.seeds import seed_batch
+from gcvideo.training.unfreezing import GradualUnfreezing, check_unfreezing
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +60,18 @@ class ActionRecognition(LightningModule):
             real number, over all devices and accumulated batches (Goyal et al., https://arxiv.org/abs/1706.02677).
             null takes the rate as it is.
         stage_rates: learning rates that differ along the network.
+        class_weights: what a clip counts in the training loss, by its true class (of a mixed clip each by its share):
+            inverse to the number of training videos of the class, sqrt_inverse to the root of it, or a weight for each
+            class; scaled so that the mean over the clips of an epoch is 1. null and none: all the same.
+        unfreeze_at: stages (stem, res2 to res5) that stay as they were loaded, and the epoch (0-based) that each is
+            trained from, such as {res5: 1, res4: 3}; a stage that is not named is trained from the start, and so are
+            context blocks everywhere. null holds none.
+        ema: decay, a step, of a moving average of the weights, which is what is validated and saved; training goes on
+            with the weights themselves. 0 is off, 0.999 usual; in the beginning it is (1 + n) / (10 + n) after n steps,
+            as in TensorFlow's ExponentialMovingAverage.
+        precise_bn: training batches, over all devices, that the statistics of the batch norms are computed from before
+            each validation (Wu and Johnson, https://arxiv.org/abs/2105.07576). 0 is off, 200 usual in PySlowFast.
+        max_skipped: steps in a row that are left out because their gradient is not finite before the run stops.
         channels_last: memory layout channels_last_3d (faster where convolutions are; the same results).
         compile: whether the network goes through torch.compile, which takes minutes at first and is faster then.
         seed: the run's seed (set by seed_everything).
@@ -78,6 +94,11 @@ class ActionRecognition(LightningModule):
         no_decay: list[NoDecay] = ["norms", "biases"],  # noqa: B006 (never changed)
         base_batch: int | None = None,
         stage_rates: StageRates = StageRates(),  # noqa: B008 (frozen)
+        class_weights: ClassWeights = None,
+        unfreeze_at: dict[str, int] | None = None,
+        ema: float = 0.0,
+        precise_bn: int = 0,
+        max_skipped: int = 10,
         channels_last: bool = True,
         compile: bool = False,
         seed: int = 0,
@@ -93,7 +114,14 @@ class ActionRecognition(LightningModule):
         self.mixing, self.no_decay, self.seed = mixing, no_decay, seed
         self.base_batch, self.stage_rates = base_batch, stage_rates
         self.pretrained, self.inflation, self.compiles = pretrained, inflation, compile
+        self.class_weights, self.unfreeze_at = class_weights, unfreeze_at or {}
+        self.ema, self.precise_bn = ema, precise_bn
+        self.finite_steps = FiniteSteps(max_skipped)
         check_groups(no_decay, base_batch)
+        check_averaging(ema, precise_bn)
+        check_class_weights(class_weights, num_classes)
+        check_unfreezing(self.network, self.unfreeze_at)
+        self.loss_weights: Tensor | None = None
         self.scores = VideoScores()
         self.evaluation: Evaluation | None = None
 
@@ -106,10 +134,27 @@ class ActionRecognition(LightningModule):
         """A fit that does not continue another starts from the pretrained weights."""
         if self.compiles:
             self.network.compile()
+        if stage == "fit":
+            self.loss_weights = weights_of_run(self.class_weights, self.trainer)
         if stage != "fit" or self.pretrained is None or self.trainer.ckpt_path:
             return
         for note in load_pretrained(self.network, self.pretrained, self.inflation):
             log.warning(f"weights of {self.pretrained}: {note}")
+
+    def configure_callbacks(self) -> list[Callback]:
+        """What the options of the task add to a run."""
+        callbacks: list[Callback] = [self.finite_steps]
+        if self.unfreeze_at:
+            is_pretrained = self.pretrained is not None
+            callbacks.append(GradualUnfreezing(self.network, self.unfreeze_at, is_pretrained=is_pretrained))
+        if self.ema or self.precise_bn:
+            callbacks.append(AveragedWeights(self.ema, self.precise_bn))
+        return callbacks
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """A fit without averages goes on from the weights that were trained, not from their average."""
+        if self._trainer is not None and self.trainer.training and not (self.ema or self.precise_bn):
+            checkpoint["state_dict"] = trained_state(checkpoint)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Dropout and mixing depend on (seed, step, batch, rank) alone, so a continued run draws the same."""
@@ -122,11 +167,25 @@ class ActionRecognition(LightningModule):
             clips, labels = clips[valid], labels[valid]
         clips, targets = self.mixing(clips, labels, self.num_classes)
         logits = self(clips).float()
-        loss = cross_entropy(logits, targets) * valid.any()
+        counted = weigh_targets(targets, self.loss_weights, self.mixing.label_smoothing)
+        loss = cross_entropy(logits, counted) * valid.any()
         hits = (logits.argmax(dim=1) == targets.argmax(dim=1)).float().mean() * valid.any()
         for name, value in {"train/loss": loss, "train/top1": hits}.items():  # of the batches of all ranks
             self.log(name, value, prog_bar=True, batch_size=len(clips), sync_dist=True)
+        self.finite_steps.saw(loss)
         return loss
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Logs the norm of the gradient, leaves a step out where it is not finite, and clips."""
+        norm = gradient_norm(self)
+        self.log("train/grad_norm", norm, batch_size=1)
+        if self.finite_steps.judge(self.trainer, self, norm):
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collects scores."""
@@ -155,7 +214,7 @@ class ActionRecognition(LightningModule):
         note = scale_rates(optimizer, self.base_batch, length)
         if note and self.trainer.is_global_zero:
             log.warning(note)
-        scheduler = self.schedule.build(optimizer, length.total_steps)
+        scheduler = self.schedule.build(optimizer, length.total_steps, length.steps_per_epoch)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _score(self, batch: Batch) -> None:

@@ -2,20 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-# Options that make a run of any shipped config a matter of a second.
-SMALL = [
-    "--trainer.accelerator=cpu",
-    "--trainer.devices=1",
-    "--model.backbone.width=8",
-    "--data.num_frames=4",
-    "--data.frame_stride=2",
-    "--data.crop_px=32",
-    "--data.batch_size=4",
-    "--data.num_workers=0",
-]
+from tests.commands.small import SMALL as SMALL
+from tests.commands.whole_runs import RECIPE, Job, Whole
+from tests.conftest import write_class_folders
 
 
 @pytest.fixture
@@ -38,3 +31,24 @@ def fit(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
         return tmp_path / name
 
     return go
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """The run that nothing happens to, for each way of running it, made once."""
+    counts = {"train/jump": 8, "train/run": 8, "val/jump": 1, "val/run": 1}
+    videos = write_class_folders(tmp_path_factory.mktemp("data"), counts)
+    made: dict[tuple[int, int, str], tuple[Job, Any]] = {}
+
+    def run(workers: int, ranks: int, precision: str) -> tuple[Job, Any]:
+        key = (workers, ranks, precision)
+        if key not in made:
+            how = [f"--data.num_workers={workers}", f"--trainer.devices={ranks}", f"--trainer.precision={precision}"]
+            options = [*SMALL, *RECIPE, "--data.root", str(videos), *how]
+            options += ["--trainer.strategy=ddp", "--data.batch_size=1"] if ranks > 1 else []
+            job = Job(tmp_path_factory.mktemp("whole") / "run", options)
+            job.finish()
+            made[key] = job, job.end()
+        return made[key]
+
+    return run

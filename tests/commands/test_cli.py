@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,20 @@ def test_error_that_nothing_explains_is_two_lines_and_keeps_its_traceback(
     kept = Path(second.removeprefix("  gcvideo does not know this one; its traceback is in "))
     assert "in broken" in kept.read_text()
     kept.unlink()
+
+
+def test_error_that_nothing_explains_is_told_where_its_traceback_has_no_place(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def broken(arguments: list[str]) -> int:
+        raise ZeroDivisionError("a nought")
+
+    monkeypatch.setattr("gcvideo.commands.doctor.main", broken)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    assert run(["doctor"]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "gcvideo: error: ZeroDivisionError: a nought"
+    assert second.endswith("see its traceback with --debug, as the temporary folder cannot be written to")
 
 
 def test_reader_that_has_seen_enough_is_no_error() -> None:

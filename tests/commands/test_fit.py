@@ -38,7 +38,7 @@ def _leet(folder: Path, *options: str) -> str:
 
 def test_run_leaves_its_record(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
     folder = fit("here")
-    names = {"config.yaml", "last.ckpt", "best.ckpt", "metrics.jsonl", "metrics.json", "curves.png"}
+    names = {"config.yaml", "last.ckpt", "previous.ckpt", "best.ckpt", "metrics.jsonl", "metrics.json", "curves.png"}
     assert {path.name for path in folder.iterdir()} == names | {"confusion_matrix.png"}
     assert [step for step, _ in _losses(folder)] == [0, 1, 2, 3, 4, 5]
     config = yaml.safe_load((folder / "config.yaml").read_text())
@@ -166,6 +166,14 @@ def test_validation_every_few_epochs_is_shown_where_it_was_and_done_before_the_e
     assert (shorter / "best.ckpt").is_file()
 
 
+def test_run_that_its_steps_end_is_validated_and_saved_there(fit: Fit) -> None:
+    folder = fit("here", "--trainer.max_steps=6", "--trainer.check_val_every_n_epoch=2")
+    validated = [row["step"] for row in read_metrics(folder) if "val/top1" in row]
+    assert validated == [5], "the last of six steps, in the middle of the second epoch"
+    for kept in ("best.ckpt", "last.ckpt"):
+        assert torch.load(folder / kept, weights_only=True)["global_step"] == 6
+
+
 def test_offline_wandb_run_has_keys_steps_config_and_artifact(fit: Fit) -> None:
     folder = fit("here", wandb=True)
     records = [json.loads(line) for line in _leet(folder).splitlines()]
@@ -249,7 +257,7 @@ def test_fit_starts_from_the_weights_of_another_run(
 ) -> None:
     source = fit("source", "--trainer.max_epochs=1") / "best.ckpt"
     other = make_folder({"train/a": 6, "train/b": 6, "train/c": 6}, name="other")
-    folder = fit("tuned", "--data.root", str(other), f"--model.pretrained={source}", "--model.optimizer.lr=0")
+    folder = fit("tuned", "--data.root", str(other), f"--model.pretrained={source}", "--model.optimizer.lr=1e-12")
     name = "network.blocks.1.res_blocks.0.branch2.conv_b.weight"
     assert torch.equal(_weights(folder)[name], torch.load(source, weights_only=True)["state_dict"][name])
     assert "the classifier of 3 classes is new (the weights had 2 classes)" in caplog.text

@@ -87,6 +87,15 @@ def test_rate_is_scaled_to_the_real_number_of_clips_and_said() -> None:
     )
 
 
+def test_a_bound_on_the_steps_that_cuts_the_clips_short_is_said() -> None:
+    sgd = torch.optim.SGD(parameter_groups(Network(SlowOnly(width=4), 5)), lr=0.1)
+    bounded = RunLength(1, 16, 1, 1, batches_per_epoch=10, steps_per_epoch=10, total_steps=100, max_steps=100)
+    said = scale_rates(sgd, 64, bounded)
+    assert said.endswith("max_steps 100 was meant for such steps, as many clips come with --trainer.max_steps=400")
+    by_epochs = RunLength(1, 16, 1, 1, batches_per_epoch=10, steps_per_epoch=10, total_steps=90, max_steps=100)
+    assert "max_steps" not in scale_rates(sgd, 64, by_epochs)
+
+
 def test_rate_of_zero_is_refused() -> None:
     optimizer = torch.optim.SGD(parameter_groups(Network(SlowOnly(width=4), 5)), lr=0.0)
     with pytest.raises(InputError, match=r"the learning rate is 0, so nothing would be learned; set --model.optimizer"):

@@ -8,9 +8,9 @@ import torch
 from gcvideo.training.schedule import Schedule
 
 
-def _rates(schedule: Schedule, total: int, lr: float = 0.4) -> list[float]:
+def _rates(schedule: Schedule, total: int, lr: float = 0.4, steps_per_epoch: int = 7) -> list[float]:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
-    scheduler = schedule.build(optimizer, total)
+    scheduler = schedule.build(optimizer, total, steps_per_epoch)
     rates = []
     for _ in range(total):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -50,3 +50,11 @@ def test_last_step_of_the_warm_up_may_have_the_full_rate() -> None:
 
 def test_gamma_is_the_drop_at_a_milestone() -> None:
     assert _rates(Schedule("step", warmup=0.0, milestones=(0.5,), gamma=0.5), 4) == pytest.approx([0.4, 0.4, 0.2, 0.2])
+
+
+def test_a_rate_that_changes_with_the_epochs_is_the_same_in_all_steps_of_one() -> None:
+    schedule = Schedule("cosine", warmup=0.4, warmup_start=0.5, full_rate_at="last_of_warmup", every="epoch")
+    cosine = [0.2 * (1 + math.cos(math.pi * epoch / 3)) for epoch in range(3)]
+    expected = [rate for rate in [0.2, 0.4, *cosine] for _ in range(3)]
+    assert _rates(schedule, 15, steps_per_epoch=3) == pytest.approx(expected)
+    assert _rates(schedule, 14, steps_per_epoch=3) == pytest.approx(expected[:14])

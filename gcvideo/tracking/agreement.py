@@ -1,0 +1,48 @@
+"""What all ranks decide together while they train: every few steps, so that it costs nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+from lightning import Trainer
+
+EVERY_S = 1.0
+
+
+class Agreement:
+    """Asks all ranks every ``EVERY_S`` seconds or so, always after the same step on each.
+
+    How many steps that is comes from the slowest rank's step, told in the same message.
+    """
+
+    def __init__(self) -> None:
+        self._steps_left, self._asked_at, self._steps = 0, 0.0, 1
+
+    def any_wishes(self, trainer: Trainer, wishes: Sequence[bool]) -> list[bool]:
+        """Of each wish, whether any rank has it; all False where this is no step at which ranks talk.
+
+        Every rank must come here after every step.
+        """
+        if trainer.world_size == 1:
+            return list(wishes)
+        self._steps_left -= 1
+        if self._steps_left > 0:
+            return [False] * len(wishes)
+        now = time.monotonic()
+        step_s = (now - self._asked_at) / self._steps if self._asked_at else EVERY_S
+        told = any_rank(trainer, [*(float(wish) for wish in wishes), step_s])
+        self._steps = self._steps_left = max(1, min(1000, int(EVERY_S / max(told[-1], 1e-6))))
+        self._asked_at = now
+        return [wish > 0 for wish in told[:-1]]
+
+
+def any_rank(trainer: Trainer, numbers: Sequence[float]) -> list[float]:
+    """The largest of each number over all ranks."""
+    if trainer.world_size == 1:
+        return list(numbers)
+    told = torch.tensor(numbers, dtype=torch.float32, device=trainer.strategy.root_device)
+    torch.distributed.all_reduce(told, op=torch.distributed.ReduceOp.MAX)
+    largest: list[float] = told.tolist()
+    return largest

@@ -1,0 +1,128 @@
+"""``last.ckpt``: after every epoch, within one every so many minutes or steps, and when the run is told to stop."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from gcvideo.tracking.agreement import Agreement
+from gcvideo.tracking.preemption import Preempted, StopSignals
+
+_BEFORE_VALIDATION_S = 30  # a checkpoint older than this is renewed before the last step of an epoch
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Saves what a run needs to go on with the very next batch, and ends it when a signal came.
+
+    Within an epoch it saves before a batch, when all of the step before it is done and logged. During a validation
+    nothing is saved: the run goes on from before the last step of the epoch, and validates then.
+
+    Args:
+        every_minutes: saves within an epoch when so long has passed since the last time; 0 does not.
+        every_steps: saves within an epoch after so many optimizer steps; 0 does not.
+    """
+
+    def __init__(self, every_minutes: float = 0.0, every_steps: int = 0) -> None:
+        super().__init__(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
+        self.every_minutes, self.every_steps = every_minutes, every_steps
+        self.signals, self._agreement = StopSignals(), Agreement()
+        self._saved_at, self._is_within_epoch = 0.0, False
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing: it compares nothing, so there is nothing to take up again."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lightning's handlers are set by now."""
+        super().on_train_start(trainer, pl_module)
+        self._saved_at = time.monotonic()
+        self.signals.listen()
+        _begin_the_next_epoch(trainer)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """All of the step before is done."""
+        if not _begins_a_step(trainer, batch_idx):
+            return
+        wants_time = bool(self.every_minutes) and time.monotonic() - self._saved_at >= 60 * self.every_minutes
+        is_late = time.monotonic() - self._saved_at >= _BEFORE_VALIDATION_S
+        must_stop, is_time, is_late = self._agreement.any_wishes(
+            trainer, [bool(self.signals.name), wants_time, is_late]
+        )
+        is_step = bool(self.every_steps) and trainer.global_step % self.every_steps == 0
+        if must_stop or is_time or is_step or (is_late and _is_last_step(trainer, batch_idx)):
+            self._save_within_epoch(trainer)
+        if must_stop:
+            raise Preempted(self.signals.name or "another process", saved=True)
+
+    def on_validation_batch_start(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
+        """A validation may take long."""
+        self.stop_if_told(trainer)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The test after a fit."""
+        self.signals.listen()
+
+    def on_test_batch_start(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
+        """A test may take longer."""
+        self.stop_if_told(trainer)
+
+    def stop_if_told(self, trainer: Trainer) -> None:
+        """Ends the run where a signal came to any rank; all ranks must come here equally often.
+
+        Raises:
+            Preempted: if one came.
+        """
+        if any(self._agreement.any_wishes(trainer, [bool(self.signals.name)])):
+            raise Preempted(self.signals.name or "another process", saved=False)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """A batch that has come but was not trained on has not begun; an epoch that was cut short is not done."""
+        loop = checkpoint["loops"]["fit_loop"]
+        batches, epochs = loop["epoch_loop.batch_progress"], loop["epoch_progress"]
+        is_cut = not self._is_within_epoch and batches["current"]["processed"] < trainer.num_training_batches
+        if self._is_within_epoch or is_cut:
+            for counts in (batches["total"], batches["current"]):
+                counts["ready"] = counts["started"] = counts["processed"] = counts["completed"]
+            batches["is_last_batch"] = False
+        if is_cut:  # by max_steps or max_time; Lightning would leave the rest of it out
+            for counts in (epochs["total"], epochs["current"]):
+                counts["processed"] = counts["completed"]
+
+    def _save_within_epoch(self, trainer: Trainer) -> None:
+        self._is_within_epoch = True
+        try:
+            trainer.save_checkpoint(Path(str(self.dirpath)) / "last.ckpt")
+        finally:
+            self._is_within_epoch = False
+        self._saved_at = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves after the epoch and its validation."""
+        super().on_train_epoch_end(trainer, pl_module)
+        self._saved_at = time.monotonic()
+
+
+def _begin_the_next_epoch(trainer: Trainer) -> None:
+    """Where ``max_steps`` is set, Lightning takes up an epoch that was done, and counts it a second time."""
+    loop = trainer.fit_loop
+    if loop.restarting and loop.restarted_on_epoch_end:
+        loop.epoch_progress.increment_completed()
+        loop._restarting = loop.epoch_loop.restarting = False
+        loop.reset_restart_stage()
+
+
+def _begins_a_step(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether a batch is the first of an optimizer step, within an epoch, with no validation just before it.
+
+    (Lightning, when it goes on from just after a validation, counts the step before it twice.)
+    """
+    total = trainer.fit_loop.epoch_loop.total_batch_idx if trainer.check_val_every_n_epoch is None else batch_idx
+    validated = trainer.val_check_batch not in (None, float("inf")) and total % int(trainer.val_check_batch or 1) == 0
+    return batch_idx > 0 and batch_idx % trainer.accumulate_grad_batches == 0 and not validated
+
+
+def _is_last_step(trainer: Trainer, batch_idx: int) -> bool:
+    return batch_idx + trainer.accumulate_grad_batches >= trainer.num_training_batches
