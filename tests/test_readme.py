@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from gcvideo.cli import run
 from gcvideo.models.backbones.slow import SlowOnly
@@ -44,10 +47,9 @@ def test_gcvideo_commands_run_in_order(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "offline")
     torch.save({"model_state": Network(SlowOnly(width=8), 400).state_dict()}, "SLOW_8x8_R50.pyth")
-    commands = [shlex.split(line) for line in _commands()[2:]]
-    assert len(commands) == 20
-    for program, *arguments in commands:
-        assert program == "gcvideo"
+    commands = [shlex.split(line) for line in _commands()[2:] if line.startswith("gcvideo ")]
+    assert len(commands) == 21
+    for _, *arguments in commands:
         fresh = arguments[0] == "fit" and not arguments[2].startswith("runs/")
         small = [*SMALL, "--trainer.max_epochs=1", *_crops(arguments)] if fresh else []
         small += ["--num", "2", "--rounds", "1"] if arguments[0] == "benchmark" else []
@@ -57,6 +59,31 @@ def test_gcvideo_commands_run_in_order(
             assert stop.value.code == 0
         else:
             assert run([*arguments, *small]) == 0, arguments
+
+
+# Stand-ins for the programs of a cluster that is one task on this machine.
+_CLUSTER = {
+    "sbatch": 'exec bash "$@"',
+    "scontrol": "echo localhost",
+    "srun": 'shift; SLURM_NTASKS=1 SLURM_PROCID=0 SLURM_LOCALID=0 SLURM_NODEID=0 exec "$@"',
+}
+
+
+def test_launch_commands_reach_gcvideo(tmp_path: Path) -> None:
+    """They print the config that would be trained; tests/training/test_ranks.py trains through them."""
+    commands = [shlex.split(line) for line in _commands()[2:] if not line.startswith("gcvideo ")]
+    assert [command[0] for command in commands] == ["scripts/launch/torchrun.sh", "sbatch"]
+    for name, body in _CLUSTER.items():
+        (tmp_path / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    slurm = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "here", "SLURM_NNODES": "1", "SLURM_NTASKS_PER_NODE": "1"}
+    path = f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, **slurm, "PATH": path, "GPUS": "1", "RUN_DIR": str(tmp_path / "run")}
+    for command in commands:
+        text = subprocess.check_output([*command, "--print_config"], cwd=ROOT, env=environment, text=True, timeout=120)
+        config = yaml.safe_load(text)
+        assert (config["data"]["init_args"]["root"], config["run_dir"]) == ("KINETICS400", str(tmp_path / "run"))
+        assert (int(config["trainer"]["devices"]), config["trainer"]["num_nodes"]) == (1, 1)
 
 
 def _crops(arguments: list[str]) -> list[str]:
