@@ -48,7 +48,7 @@ def test_gcvideo_commands_run_in_order(
     monkeypatch.setenv("WANDB_MODE", "offline")
     torch.save({"model_state": Network(SlowOnly(width=8), 400).state_dict()}, "SLOW_8x8_R50.pyth")
     commands = [shlex.split(line) for line in _commands()[2:] if line.startswith("gcvideo ")]
-    assert len(commands) == 21
+    assert len(commands) == 22
     for _, *arguments in commands:
         fresh = arguments[0] == "fit" and not arguments[2].startswith("runs/")
         small = [*SMALL, "--trainer.max_epochs=1", *_crops(arguments)] if fresh else []

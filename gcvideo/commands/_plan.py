@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,11 +70,13 @@ def _folder(run_dir: str | None) -> Path:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """What the parts have to say was said when they were set up first."""
+    """What the parts have to say was said when they were set up first; of workers and cores the plan has a row."""
     log = logging.getLogger("gcvideo")
     before = log.level
     log.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*worker processes in total.*")
+            yield
     finally:
         log.setLevel(before)

@@ -11,6 +11,7 @@ from gcvideo.commands._benchmark_step import PROCESSOR
 from gcvideo.commands._devices import Devices
 from gcvideo.commands._plan_cost import Measured
 from gcvideo.commands._plan_steps import Learning
+from gcvideo.tracking.memory import num_processors
 
 _MOST_WAITING = 0.1  # share of the time; more, and the loader is the bottleneck
 
@@ -21,7 +22,7 @@ class Hours:
 
     Attributes:
         epoch: of training.
-        validation: each.
+        validation: each, with what the norms look at before it.
         num_validations: in the run.
         whole: all of these.
     """
@@ -44,8 +45,8 @@ def planned_hours(learning: Learning, measured: Measured, trainer: Trainer) -> H
     epoch = length.batches_per_epoch * measured.batch_s / measured.share
     limit = trainer.limit_val_batches
     batches = min(learning.val_batches, limit) if isinstance(limit, int) else int(learning.val_batches * limit)
-    validation = batches * measured.val_s / measured.share
-    times = _validations(learning, trainer) if validation else 0
+    times = _validations(learning, trainer) if batches else 0
+    validation = (batches + learning.norm_batches) * measured.val_s / measured.share if times else 0.0
     return Hours(epoch, validation, times, learning.epochs * epoch + times * validation)
 
 
@@ -100,7 +101,8 @@ def _on(devices: Devices, device: str) -> str:
 
 
 def _loader(measured: Measured) -> str:
-    workers = f"{measured.num_workers} worker{'s' * (measured.num_workers != 1)}"
+    cores = f" on {num_processors()} processor cores" if measured.num_workers > num_processors() else ""
+    workers = f"{measured.num_workers} worker{'s' * (measured.num_workers != 1)}{cores}"
     if measured.loader_s is None:
         return f"not measured: an epoch has too few batches for {workers}"
     return f"{measured.loader_s:.3f} s a batch with {workers} while nothing trains"

@@ -27,12 +27,14 @@ class Learning:
         optimizer: with its groups; ``initial_lr`` is the full rate of each.
         scheduler: the rate of a step as a share of the full one.
         val_batches: batches of a validation, on each device.
+        norm_batches: batches on each device that the norms' statistics are computed from before it.
     """
 
     length: RunLength
     optimizer: Optimizer
     scheduler: LambdaLR
     val_batches: int
+    norm_batches: int = 0
 
     @property
     def epochs(self) -> float:
@@ -74,8 +76,9 @@ def plan_learning(task: ActionRecognition, data: VideoDataModule, trainer: Train
         data.setup("fit")
         planned.is_global_zero = False  # how the learning rate is scaled stands in the plan
         made: dict[str, Any] = task.configure_optimizers()
-        val_batches = len(data.val_dataloader())
-        return Learning(run_length(planned), made["optimizer"], made["lr_scheduler"]["scheduler"], val_batches)
+        length, val_batches = run_length(planned), len(data.val_dataloader())
+        norm_batches = min(-(-task.precise_bn // devices), length.batches_per_epoch)
+        return Learning(length, made["optimizer"], made["lr_scheduler"]["scheduler"], val_batches, norm_batches)
     finally:
         data.trainer, task.trainer = before, None
 
@@ -86,8 +89,8 @@ def describe_learning(task: ActionRecognition, learning: Learning) -> list[list[
     batches = f" of {length.accumulation} batches" if length.accumulation > 1 else ""
     return [
         ["a step", str(length)],
-        ["an epoch", f"{length.steps_per_epoch:,} steps{batches}, {length.batches_per_epoch:,} batches on each device"],
-        ["in all", f"{length.total_steps:,} steps, {learning.epochs:g} epochs"],
+        ["an epoch", f"{_steps(length.steps_per_epoch)}{batches}, {length.batches_per_epoch:,} batches on each device"],
+        ["in all", f"{_steps(length.total_steps)}, {learning.epochs:.4g} epochs"],
         ["optimizer", _optimizer(learning.optimizer)],
         ["learning rate", _rate(task, learning)],
         ["schedule", task.schedule.kind],
@@ -121,6 +124,10 @@ def curve_text(learning: Learning, *, width: int = 64, height: int = 8) -> str:
     lines = [f"  {label:>{left}} |{row}".rstrip() for label, row in zip(labels, rows, strict=True)]
     axis = f"  {'0':>{left}} +{'-' * width}\n  {'':>{left}}  epoch 0{f'{learning.epochs:g}':>{width - 7}}"
     return "\n".join([*lines, axis])
+
+
+def _steps(number: int) -> str:
+    return f"{number:,} step{'s' * (number != 1)}"
 
 
 def _optimizer(optimizer: Optimizer) -> str:

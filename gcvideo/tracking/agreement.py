@@ -20,22 +20,22 @@ class Agreement:
     def __init__(self) -> None:
         self._steps_left, self._asked_at, self._steps = 0, 0.0, 1
 
-    def any_wishes(self, trainer: Trainer, wishes: Sequence[bool]) -> list[bool]:
-        """Of each wish, whether any rank has it; all False where this is no step at which ranks talk.
+    def largest(self, trainer: Trainer, wishes: Sequence[float]) -> list[float]:
+        """Of each wish the largest of all ranks; all 0 where this is no step at which ranks talk.
 
         Every rank must come here after every step.
         """
         if trainer.world_size == 1:
-            return list(wishes)
+            return [float(wish) for wish in wishes]
         self._steps_left -= 1
         if self._steps_left > 0:
-            return [False] * len(wishes)
+            return [0.0] * len(wishes)
         now = time.monotonic()
         step_s = (now - self._asked_at) / self._steps if self._asked_at else EVERY_S
         told = any_rank(trainer, [*(float(wish) for wish in wishes), step_s])
         self._steps = self._steps_left = max(1, min(1000, int(EVERY_S / max(told[-1], 1e-6))))
         self._asked_at = now
-        return [wish > 0 for wish in told[:-1]]
+        return told[:-1]
 
 
 def any_rank(trainer: Trainer, numbers: Sequence[float]) -> list[float]:

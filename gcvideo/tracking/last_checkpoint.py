@@ -46,16 +46,15 @@ class LastCheckpoint(ModelCheckpoint):
         """All of the step before is done."""
         if not _begins_a_step(trainer, batch_idx):
             return
-        wants_time = bool(self.every_minutes) and time.monotonic() - self._saved_at >= 60 * self.every_minutes
-        is_late = time.monotonic() - self._saved_at >= _BEFORE_VALIDATION_S
-        must_stop, is_time, is_late = self._agreement.any_wishes(
-            trainer, [bool(self.signals.name), wants_time, is_late]
-        )
+        age_s = time.monotonic() - self._saved_at
+        is_due = bool(self.every_minutes) and age_s >= 60 * self.every_minutes
+        wishes = [self.signals.number, is_due, age_s >= _BEFORE_VALIDATION_S]
+        told, is_time, is_late = self._agreement.largest(trainer, wishes)
         is_step = bool(self.every_steps) and trainer.global_step % self.every_steps == 0
-        if must_stop or is_time or is_step or (is_late and _is_last_step(trainer, batch_idx)):
+        if told or is_time or is_step or (is_late and _is_last_step(trainer, batch_idx)):
             self._save_within_epoch(trainer)
-        if must_stop:
-            raise Preempted(self.signals.name or "another process", saved=True)
+        if told:
+            raise Preempted(told, saved=True)
 
     def on_validation_batch_start(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
         """A validation may take long."""
@@ -75,8 +74,9 @@ class LastCheckpoint(ModelCheckpoint):
         Raises:
             Preempted: if one came.
         """
-        if any(self._agreement.any_wishes(trainer, [bool(self.signals.name)])):
-            raise Preempted(self.signals.name or "another process", saved=False)
+        (told,) = self._agreement.largest(trainer, [self.signals.number])
+        if told:
+            raise Preempted(told, saved=False)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """A batch that has come but was not trained on has not begun; an epoch that was cut short is not done."""

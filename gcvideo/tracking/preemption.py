@@ -16,13 +16,13 @@ class Preempted(SystemExit):
     """Ends a run that was told to stop, after what was needed is saved.
 
     Args:
-        name: of the signal.
+        number: of the signal.
         saved: whether a checkpoint was written on the way out.
     """
 
-    def __init__(self, name: str, *, saved: bool) -> None:
+    def __init__(self, number: float, *, saved: bool) -> None:
         super().__init__(EXIT_CODE)
-        self.name, self.saved = name, saved
+        self.name, self.saved = signal.Signals(int(number)).name, saved
 
 
 class StopSignals:
@@ -33,7 +33,7 @@ class StopSignals:
     """
 
     def __init__(self) -> None:
-        self.name = ""
+        self.number = 0
 
     def listen(self) -> None:
         """From now on; only the main thread may."""
@@ -42,7 +42,7 @@ class StopSignals:
                 signal.signal(number, self._remember)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        self.name = signal.Signals(number).name
+        self.number = number
 
 
 def requeue_in_slurm(name: str) -> str:

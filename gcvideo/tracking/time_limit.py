@@ -43,7 +43,7 @@ class TimeLimit(Callback):
         """Looks at the clock after each optimizer step; the run stops on all processes after the same one."""
         if (batch_idx + 1) % trainer.accumulate_grad_batches and not trainer.is_last_batch:
             return
-        is_over = any(self._agreement.any_wishes(trainer, [time.monotonic() - self._began >= self.limit_s]))
+        is_over = any(self._agreement.largest(trainer, [time.monotonic() - self._began >= self.limit_s]))
         if is_over and not trainer.should_stop and not _is_done(trainer):
             self.stopped_in, trainer.should_stop = trainer.current_epoch + 1, True
             trainer.check_val_every_n_epoch = trainer.check_val_every_n_epoch and 1  # now
