@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor
 from gcvideo.tracking.checkpoints import checkpoint_callbacks
 from gcvideo.tracking.failures import FailedVideos
 from gcvideo.tracking.last_validation import LastValidation
+from gcvideo.tracking.other_ranks import OtherRanks
 from gcvideo.tracking.progress import progress_callbacks, shows_bar
 from gcvideo.tracking.run import RunTracker
 from gcvideo.tracking.throughput import Throughput
@@ -27,7 +28,7 @@ def run_callbacks(tracker: RunTracker, options: Any, max_failed: float, time_lim
     throughput = Throughput(tracker)
     watching = [tracker, throughput, FailedVideos(tracker, max_failed)]
     watching += progress_callbacks(throughput, bar=shows_bar(options.trainer.enable_progress_bar))
-    limits = [LastValidation(), *([time_limit] if time_limit is not None else [])]
+    limits = [LastValidation(), OtherRanks(), *([time_limit] if time_limit is not None else [])]
     return [*watching, *limits, *(_of_fit(options) if tracker.job_type == "fit" else [])]
 
 

@@ -51,3 +51,25 @@ def test_run_goes_on_again_and_again_by_steps(fit: Callable[..., Path]) -> None:
         assert torch.load(part / "last.ckpt", weights_only=True)["global_step"] == number
     losses = [[row["train/loss"] for row in read_metrics(f) if "train/loss" in row] for f in (whole, part)]
     assert losses[0] == losses[1]
+
+
+def test_run_goes_on_with_another_number_of_processes_in_the_same_order(
+    fit: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """As two processes would have left it: batches of half the size, two to a step; the norms are frozen."""
+    still = [
+        "--trainer.precision=32",
+        "--model.backbone.norm=frozen",
+        "--model.schedule.kind=constant",
+        "--model.schedule.warmup=0",
+    ]
+    whole = fit("whole", *still)
+    halves = ["--data.batch_size=2", "--trainer.accumulate_grad_batches=2", "--trainer.max_steps=2"]
+    part = fit("part", *still, *halves)
+    caplog.clear()
+    fit("part", *still, "--ckpt_path=last", "--trainer.max_steps=6")
+    assert "every step sees the same videos; sums, and norms by their batch, may differ" in caplog.text
+    rows = {folder: [row for row in read_metrics(folder) if "train/loss" in row] for folder in (whole, part)}
+    assert [row["step"] for row in rows[part]][-4:] == [2, 3, 4, 5]
+    late = [[row["train/loss"] for row in rows[folder]][-4:] for folder in (whole, part)]
+    assert late[0] == pytest.approx(late[1], rel=1e-3)
