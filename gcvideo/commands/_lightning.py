@@ -131,7 +131,7 @@ class VideoCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The options that are neither the trainer's, the model's nor the data's."""
-        add_run_options(parser, is_fit="fit" in self.subcommands())
+        add_run_options(parser)
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
@@ -148,6 +148,8 @@ class VideoCLI(LightningCLI):
         check_seed(self.config[self.config.subcommand].seed_everything, args)
         check_share("best_after", self.config[self.config.subcommand].best_after)
         check_trainer(self.config[self.config.subcommand].trainer)
+        if self.config[self.config.subcommand].plan and self.config.subcommand != "fit":
+            raise InputError("--plan tells what a training would be: gcvideo fit", exit_code=2)
 
     def _parse_ckpt_path(self) -> None:
         """Resolves ``last`` and ``best``; the network is the config's, not the checkpoint's."""
@@ -169,7 +171,7 @@ class VideoCLI(LightningCLI):
         """Adds what every run has: folder and logs, checkpoints, progress, throughput."""
         options = self.config_init[self.subcommand]
         validate_before_the_end(options.trainer)
-        if options.get("plan"):
+        if options.plan:
             self.devices = planned_devices(options.trainer)
             silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
             return super().instantiate_trainer(**silent, **self.devices.at_hand, **kwargs)
@@ -178,7 +180,7 @@ class VideoCLI(LightningCLI):
         self._dump_config()
         name = options.name or self.default_name
         kept = {**self.config_dump, "name": name, "run_dir": None, "ckpt_path": None, "catalogue": None}  # what runs
-        kept.pop("plan", None)
+        kept.pop("plan")
         wanted = options.trainer.logger
         self.tracker = RunTracker(
             self.folder,
@@ -211,7 +213,7 @@ class VideoCLI(LightningCLI):
         """Runs the trainer."""
         if self.stops_when_built:
             return
-        if self.config[subcommand].get("plan"):
+        if self.config[subcommand].plan:
             with explained_checks():
                 show_plan(self, self.devices, name=self.config[subcommand].name or self.default_name)
             return

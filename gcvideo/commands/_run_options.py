@@ -8,7 +8,7 @@ from gcvideo.commands._catalogue import Catalogue
 from gcvideo.commands._trainer_options import MAX_TIME, PLAN
 
 
-def add_run_options(parser: LightningArgumentParser, *, is_fit: bool) -> None:
+def add_run_options(parser: LightningArgumentParser) -> None:
     """Adds them, with what each does."""
     parser.add_argument("--run_dir", type=str | None, default=None, help="The run folder; default: runs/NAME-TIME.")
     parser.add_argument("--name", type=str | None, default=None, help="Name of the run; default: the config's name.")
@@ -21,9 +21,8 @@ def add_run_options(parser: LightningArgumentParser, *, is_fit: bool) -> None:
     parser.add_argument("--save_every_minutes", type=float, default=10.0, help=minutes)
     steps = "Writes last.ckpt within an epoch after so many optimizer steps; 0: never."
     parser.add_argument("--save_every_steps", type=int, default=0, help=steps)
-    parser.add_argument("--max_time", type=str | None, default=None, help=MAX_TIME)
-    if is_fit:
-        parser.add_argument("--plan", action="store_true", help=PLAN)
+    parser.add_argument("--max_time", type=str | int | None, default=None, help=MAX_TIME)
+    parser.add_argument("--plan", action="store_true", help=PLAN)
     parser.add_argument(
         "--catalogue",
         type=Catalogue | None,

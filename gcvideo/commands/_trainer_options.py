@@ -36,7 +36,7 @@ _LEAST: Mapping[str, tuple[int, int | None]] = {
     "gradient_clip_val": (0, None),
 }
 _HALVES = ("16", "16-mixed", "16-true")
-PLAN = "Tells what would be trained, on what, for how long, with 20 steps to measure it, and ends."
+PLAN = "For fit: tells what would be trained, on what, for how long, with 20 steps to measure it, and ends."
 MAX_TIME = "DD:HH:MM:SS after which the run ends, validated and saved; a continued run has the whole time again."
 
 
@@ -97,7 +97,7 @@ def check_optimizer(task: ActionRecognition) -> None:
     scale_rates(optimizer, None, RunLength(1, 1, 1, 1, 1, 1, 1))
 
 
-def time_limit(max_time: str | None, options: Any) -> TimeLimit | None:
+def time_limit(max_time: str | int | None, options: Any) -> TimeLimit | None:
     """The time limit of ``--max_time``, or of ``--trainer.max_time``, which means the same and is taken out.
 
     Raises:
@@ -105,7 +105,7 @@ def time_limit(max_time: str | None, options: Any) -> TimeLimit | None:
     """
     if max_time is not None and options.max_time is not None:
         raise InputError("--max_time and --trainer.max_time are one and the same; give one of them", exit_code=2)
-    wanted, options.max_time = max_time or options.max_time, None
+    wanted, options.max_time = options.max_time if max_time is None else max_time, None
     try:
         return None if wanted is None else TimeLimit(wanted)
     except ValueError as error:

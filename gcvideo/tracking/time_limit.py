@@ -23,7 +23,8 @@ class TimeLimit(Callback):
     validating and saving take comes on top.
 
     Args:
-        max_time: ``DD:HH:MM:SS``, a timedelta, or its arguments by name.
+        max_time: ``DD:HH:MM:SS``, a timedelta, or its arguments by name; a number, which YAML makes of ``1:00:00:00``,
+            is refused.
 
     Attributes:
         stopped_in: epoch (from 1) in which it has ended the run; None where it has not.
@@ -32,7 +33,7 @@ class TimeLimit(Callback):
         ValueError: if it is none of these, or no time at all.
     """
 
-    def __init__(self, max_time: str | timedelta | dict[str, Any]) -> None:
+    def __init__(self, max_time: str | int | timedelta | dict[str, Any]) -> None:
         self.limit_s = _seconds(max_time)
         self.stopped_in: int | None = None
         self._began, self._agreement = time.monotonic(), Agreement()
@@ -61,8 +62,8 @@ def _is_done(trainer: Trainer) -> bool:
     return (trainer.is_last_batch and is_last_epoch) or trainer.global_step == trainer.max_steps
 
 
-def _seconds(max_time: str | timedelta | dict[str, Any]) -> float:
-    length = _parsed(max_time) if isinstance(max_time, str) else max_time
+def _seconds(max_time: str | int | timedelta | dict[str, Any]) -> float:
+    length = {} if isinstance(max_time, int) else _parsed(max_time) if isinstance(max_time, str) else max_time
     try:
         seconds = (length if isinstance(length, timedelta) else timedelta(**length)).total_seconds()
     except TypeError:  # a name that is none of its arguments

@@ -66,12 +66,18 @@ def refused(
         (["--max_time=2h"], "--max_time is '2h'; expected days, hours, minutes and seconds as DD:HH:MM:SS, such as"),
         (["--max_time=00:00:00:00"], "--max_time is '00:00:00:00'; expected days, hours"),
         (["--trainer.max_time=5"], "--max_time is '5'; expected days, hours, minutes and seconds as DD:HH:MM:SS"),
+        (["--max_time=90"], "--max_time is '90'; expected days, hours, minutes and seconds as DD:HH:MM:SS"),
         (["--max_time=00:01:00:00", "--trainer.max_time=00:02:00:00"], "--max_time and --trainer.max_time are one"),
     ],
 )
 def test_number_that_no_run_has(refused: Refused, options: list[str], message: str) -> None:
     line = refused(*options, code=2)
     assert re.search(message, line), line
+
+
+def test_time_that_yaml_takes_for_a_number_is_refused(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("max_time: 1:00:00:00\n")
+    assert "--max_time is 216000; expected days, hours" in refused("--config", str(tmp_path / "mine.yaml"), code=2)
 
 
 @pytest.mark.parametrize("holdout", [0, 0.1])

@@ -77,7 +77,7 @@ def test_slow_part_is_named(records: list[VideoRecord]) -> None:
     slow.transform = TrainTransform(256, Augmentation(jitter=0.4, hue=0.2))
     parts = _measure(slow).parts
     assert parts["augment"] == max(parts.values())
-    assert parts["augment"] > 5 * fast.parts["augment"]
+    assert parts["augment"] > fast.parts["augment"]
 
 
 def test_what_is_read_are_the_frames_of_the_training_clips(records: list[VideoRecord]) -> None:

@@ -128,7 +128,7 @@ def test_loader_that_is_too_slow_is_the_bottleneck(plan: Plan, monkeypatch: pyte
     monkeypatch.setattr(_plan_cost, "_loader_seconds", slow)
     printed = plan()
     assert _cell(printed, "the loader alone") == "10.000 s a batch with 0 workers while nothing trains"
-    assert re.match(r"the loader: \d\d% of the time is waiting", _cell(printed, "bottleneck"))
+    assert re.match(r"the loader: \d+% of the time is waiting", _cell(printed, "bottleneck"))
     assert _cell(printed[printed.index("cost\n") :], "an epoch") == "30 s of training"
 
 
@@ -201,6 +201,20 @@ def test_hours_are_batches_and_validations_of_one_device(
     assert hours.whole == pytest.approx(seconds)
     slow = Measured(1.0, 2, videos=8, share=0.5, step=step, loader_s=3.0, val_s=0.25)
     assert planned_hours(_learning(), slow, trainer).epoch == 600
+
+
+def test_config_that_was_printed_can_be_tested_with_and_only_a_training_planned(
+    fit: Callable[..., Path], capsys: pytest.CaptureFixture[str], videos: Path
+) -> None:
+    folder = fit("run", "--trainer.max_epochs=1")
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        run(["fit", "--config", "demo", *SMALL, "--data.root", str(videos), "--trainer.logger=false", "--print_config"])
+    Path("printed.yaml").write_text(capsys.readouterr().out)
+    measure = ["validate", "--config", "printed.yaml", "--ckpt_path", str(folder / "best.ckpt")]
+    assert run(measure) == 0
+    assert run([*measure, "--plan"]) == 2
+    assert "--plan tells what a training would be: gcvideo fit" in capsys.readouterr().err
 
 
 def test_help_teaches_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
