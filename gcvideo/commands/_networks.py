@@ -11,8 +11,8 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from gcvideo.commands._configs import find_config
-from gcvideo.commands._errors import explained_building, explained_parsing
-from gcvideo.commands._options import import_all_parts
+from gcvideo.commands.running.errors import explained_building, explained_parsing
+from gcvideo.commands.running.options import import_all_parts
 from gcvideo.data.labels import find_classes
 from gcvideo.errors import InputError
 from gcvideo.models.counting import Clip

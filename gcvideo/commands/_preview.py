@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from gcvideo.commands._errors import explained_checks
-from gcvideo.commands._explain import one_line
 from gcvideo.commands._look import build_to_look
+from gcvideo.commands.running.errors import explained_checks
+from gcvideo.commands.running.explain import one_line
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.errors import plain
 from gcvideo.records import Batch, Sample, VideoRecord

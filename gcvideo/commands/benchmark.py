@@ -11,7 +11,7 @@ from gcvideo.commands._tables import table
 from gcvideo.errors import InputError, plain
 
 if TYPE_CHECKING:
-    from gcvideo.commands._benchmark_advice import DataBenchmark
+    from gcvideo.commands.benchmarking.advice import DataBenchmark
 
 _EXAMPLES = """examples:
   gcvideo benchmark data --config folder --data.root MY_VIDEOS
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
         raise InputError("say first what is measured: gcvideo benchmark data --config NAME_OR_FILE", exit_code=2)
     options, for_fit = parser().parse_known_args(arguments)
     _check(options)
-    from gcvideo.commands._benchmark_data import benchmark_data
+    from gcvideo.commands.benchmarking.data import benchmark_data
 
     found = benchmark_data(
         options.config,

@@ -18,8 +18,8 @@ import torch
 from torch import nn
 
 from gcvideo.cli import run
-from gcvideo.commands._launch import meet_other_ranks
-from gcvideo.commands._trainer_options import check_device
+from gcvideo.commands.running.launch import meet_other_ranks
+from gcvideo.commands.running.trainer_options import check_device
 from gcvideo.errors import InputError
 from gcvideo.tracking.memory import num_processors
 from tests.commands.conftest import SMALL

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from gcvideo.cli import run
-from gcvideo.commands._benchmark import PARTS, PipelineCost, measure_pipeline
-from gcvideo.commands._benchmark_advice import DataBenchmark
-from gcvideo.commands._benchmark_decoders import DecoderCost, PreparedCost, measure_decoders, measure_prepared
+from gcvideo.commands.benchmarking.advice import DataBenchmark
+from gcvideo.commands.benchmarking.decoders import DecoderCost, PreparedCost, measure_decoders, measure_prepared
+from gcvideo.commands.benchmarking.report import PARTS, PipelineCost, measure_pipeline
 from gcvideo.data.clips import ClipSpec
 from gcvideo.data.dataset import VideoDataset
 from gcvideo.data.decoding.reading import Reading

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from gcvideo.cli import run
-from gcvideo.commands._folders import choose_folder, find_checkpoint, how_to_continue
+from gcvideo.commands.running.folders import choose_folder, find_checkpoint, how_to_continue
 from gcvideo.errors import InputError
 from gcvideo.safe_load import load_safely
 from gcvideo.tracking.checkpoint_io import SafeCheckpointIO

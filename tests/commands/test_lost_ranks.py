@@ -116,7 +116,7 @@ from types import SimpleNamespace
 if sys.argv[1] == "first":
     os.environ["GCVIDEO_LAUNCHER"] = str(os.getpid())
     subprocess.Popen([sys.executable, __file__, "second"]).wait()
-from gcvideo.commands._ranks import together
+from gcvideo.commands.running.ranks import together
 trainer = SimpleNamespace(world_size=2, global_rank=1, interrupted=False, strategy=SimpleNamespace(launcher=None))
 with together(trainer, None):
     print("waiting", flush=True)

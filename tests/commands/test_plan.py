@@ -13,13 +13,13 @@ from lightning import Trainer
 from PIL import Image
 
 from gcvideo.cli import run
-from gcvideo.commands import _plan_cost
-from gcvideo.commands._benchmark_step import StepCost
 from gcvideo.commands._configs import config_names, find_config
-from gcvideo.commands._devices import count_devices
-from gcvideo.commands._plan_cost import Measured
-from gcvideo.commands._plan_hours import planned_hours
-from gcvideo.commands._plan_steps import Learning
+from gcvideo.commands.benchmarking.step import StepCost
+from gcvideo.commands.planning import cost
+from gcvideo.commands.planning.cost import Measured
+from gcvideo.commands.planning.hours import planned_hours
+from gcvideo.commands.planning.steps import Learning
+from gcvideo.commands.running.devices import count_devices
 from gcvideo.tracking.metrics_log import read_metrics
 from gcvideo.training.run_length import RunLength
 from tests.commands.conftest import SMALL
@@ -36,7 +36,7 @@ def plan(
     monkeypatch.chdir(tmp_path / "here")
 
     def go(*options: str, config: str = "demo", code: int = 0, steps: int = 3) -> str:
-        monkeypatch.setattr(_plan_cost, "_STEPS", steps)
+        monkeypatch.setattr(cost, "_STEPS", steps)
         assert run(["fit", "--config", config, "--data.root", str(videos), *SMALL, *options, "--plan"]) == code
         captured = capsys.readouterr()
         return captured.err if code else captured.out
@@ -125,7 +125,7 @@ def test_loader_that_is_too_slow_is_the_bottleneck(plan: Plan, monkeypatch: pyte
     def slow(*_: Any) -> float:
         return 10.0
 
-    monkeypatch.setattr(_plan_cost, "_loader_seconds", slow)
+    monkeypatch.setattr(cost, "_loader_seconds", slow)
     printed = plan()
     assert _cell(printed, "the loader alone") == "10.000 s a batch with 0 workers while nothing trains"
     assert re.match(r"the loader: \d+% of the time is waiting", _cell(printed, "bottleneck"))
@@ -138,15 +138,15 @@ def test_loader_that_is_too_slow_is_the_bottleneck(plan: Plan, monkeypatch: pyte
 def test_step_that_does_not_fit_into_the_memory_is_not_tried(
     plan: Plan, monkeypatch: pytest.MonkeyPatch, free_gb: float, said: str
 ) -> None:
-    monkeypatch.setattr(_plan_cost, "free_bytes", lambda: int(free_gb * 1e9))
+    monkeypatch.setattr(cost, "free_bytes", lambda: int(free_gb * 1e9))
     assert said in plan()
 
 
 def test_part_of_a_batch_is_measured_where_no_more_fits(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, videos in {3000: 8, 1500: 8, 750: 4, 100: 0}.items():
-        monkeypatch.setattr(_plan_cost, "free_bytes", lambda free=free: free)
-        assert _plan_cost._videos_that_fit(1000, 8) == videos
-    monkeypatch.setattr(_plan_cost, "_videos_that_fit", lambda needed, wanted: wanted // 2)
+        monkeypatch.setattr(cost, "free_bytes", lambda free=free: free)
+        assert cost._videos_that_fit(1000, 8) == videos
+    monkeypatch.setattr(cost, "_videos_that_fit", lambda needed, wanted: wanted // 2)
     printed = plan()
     assert _cell(printed, "measured on") == "1 processor: 3 steps of 2 of the 4 videos (no more fit)"
     assert "4 videos = 4 clips a step" in printed

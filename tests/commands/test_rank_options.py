@@ -13,7 +13,7 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
 from gcvideo.cli import run
-from gcvideo.commands._ranks import limit_waiting, lost_or_late, with_cluster
+from gcvideo.commands.running.ranks import limit_waiting, lost_or_late, with_cluster
 
 
 @pytest.mark.parametrize(

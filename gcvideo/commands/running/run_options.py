@@ -5,7 +5,7 @@ from __future__ import annotations
 from lightning.pytorch.cli import LightningArgumentParser
 
 from gcvideo.commands._catalogue import Catalogue
-from gcvideo.commands._trainer_options import MAX_TIME, PLAN
+from gcvideo.commands.running.trainer_options import MAX_TIME, PLAN
 
 
 def add_run_options(parser: LightningArgumentParser) -> None:

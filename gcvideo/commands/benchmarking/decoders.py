@@ -14,7 +14,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from gcvideo.commands._benchmark import Request
+from gcvideo.commands.benchmarking.report import Request
 from gcvideo.data.decoding.decode import DecodeError, forward, read_frames
 from gcvideo.data.decoding.readers import decord, pyav
 from gcvideo.data.decoding.readers.pictures import list_pictures

@@ -118,13 +118,16 @@ def _parameters(cls: type) -> list[str]:
 
 
 def meant(word: str, known: Iterable[str]) -> str:
+    """A question after the nearest of the known words; empty where none is near."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def one_line(message: str) -> str:
+    """Blanks for line breaks."""
     return re.sub(r"\s+", " ", message).strip()
 
 
 def shortened(text: str) -> str:
+    """The beginning of a long text."""
     return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + " …"

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from gcvideo.commands._plan_steps import Learning
+from gcvideo.commands.planning.steps import Learning
 from gcvideo.training.task import ActionRecognition
 
 

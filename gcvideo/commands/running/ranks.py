@@ -28,8 +28,8 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, StrategyRegistry
 from torch import distributed
 
-from gcvideo.commands._folders import quoted, to_continue
-from gcvideo.commands._stopping import let_children_end
+from gcvideo.commands.running.folders import quoted, to_continue
+from gcvideo.commands.running.stopping import let_children_end
 from gcvideo.errors import InputError
 from gcvideo.tracking.checkpoint_io import LAST
 from gcvideo.tracking.run import RunTracker

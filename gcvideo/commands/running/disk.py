@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from gcvideo.commands._folders import to_continue
+from gcvideo.commands.running.folders import to_continue
 from gcvideo.errors import InputError
 from gcvideo.tracking.checkpoint_io import LAST, PREVIOUS, TEMPORARY_FAILURE, NotSaved
 from gcvideo.tracking.run import RunTracker

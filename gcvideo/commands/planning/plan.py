@@ -10,14 +10,14 @@ from pathlib import Path
 
 from lightning.pytorch.cli import LightningCLI
 
-from gcvideo.commands._devices import Devices
-from gcvideo.commands._plan_cost import measure_run
-from gcvideo.commands._plan_data import describe_data
-from gcvideo.commands._plan_hours import describe_cost
-from gcvideo.commands._plan_network import describe_network
-from gcvideo.commands._plan_picture import draw_rates
-from gcvideo.commands._plan_steps import Learning, curve_text, describe_learning, group_rows, plan_learning
 from gcvideo.commands._tables import table
+from gcvideo.commands.planning.cost import measure_run
+from gcvideo.commands.planning.data import describe_data
+from gcvideo.commands.planning.hours import describe_cost
+from gcvideo.commands.planning.network import describe_network
+from gcvideo.commands.planning.picture import draw_rates
+from gcvideo.commands.planning.steps import Learning, curve_text, describe_learning, group_rows, plan_learning
+from gcvideo.commands.running.devices import Devices
 from gcvideo.errors import plain
 from gcvideo.models.counting import MACS, Clip
 from gcvideo.tracking.run import make_folder

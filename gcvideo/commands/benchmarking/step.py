@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from gcvideo.commands._errors import explained_building, explained_checks
+from gcvideo.commands.running.errors import explained_building, explained_checks
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.errors import InputError
 from gcvideo.tracking.memory import forget_peak, peak_resident_bytes, resident_bytes

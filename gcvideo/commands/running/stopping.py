@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lightning import Trainer
 
-from gcvideo.commands._folders import to_continue
+from gcvideo.commands.running.folders import to_continue
 from gcvideo.errors import InputError
 from gcvideo.tracking.checkpoint_io import LAST
 from gcvideo.tracking.preemption import EXIT_CODE, Preempted, requeue_in_slurm, was_requeued

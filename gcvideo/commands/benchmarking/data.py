@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from gcvideo.commands._benchmark import PipelineCost, measure_pipeline, one_torch_thread
-from gcvideo.commands._benchmark_advice import DataBenchmark
-from gcvideo.commands._benchmark_decoders import DecoderCost, PreparedCost, measure_decoders, measure_prepared
-from gcvideo.commands._benchmark_step import measure_step
-from gcvideo.commands._errors import explained_checks
 from gcvideo.commands._look import build_to_look
+from gcvideo.commands.benchmarking.advice import DataBenchmark
+from gcvideo.commands.benchmarking.decoders import DecoderCost, PreparedCost, measure_decoders, measure_prepared
+from gcvideo.commands.benchmarking.report import PipelineCost, measure_pipeline, one_torch_thread
+from gcvideo.commands.benchmarking.step import measure_step
+from gcvideo.commands.running.errors import explained_checks
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.data.dataset import VideoDataset
 from gcvideo.data.preparing.reencode import Encoding

@@ -9,33 +9,33 @@ from typing import Any, ClassVar
 from lightning import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from gcvideo.commands._callbacks import run_callbacks
 from gcvideo.commands._configs import with_found_configs
-from gcvideo.commands._devices import planned_devices
-from gcvideo.commands._disk import explained_disk
-from gcvideo.commands._errors import (
+from gcvideo.commands.planning.plan import show_plan
+from gcvideo.commands.running.callbacks import run_callbacks
+from gcvideo.commands.running.devices import planned_devices
+from gcvideo.commands.running.disk import explained_disk
+from gcvideo.commands.running.errors import (
     check_config,
     explained_building,
     explained_checks,
     explained_loading,
     explained_parsing,
 )
-from gcvideo.commands._folders import choose_folder, classes_in, find_checkpoint, how_to_continue
-from gcvideo.commands._help import HelpFormatter, teach
-from gcvideo.commands._launch import meet_other_ranks
-from gcvideo.commands._options import (
+from gcvideo.commands.running.folders import choose_folder, classes_in, find_checkpoint, how_to_continue
+from gcvideo.commands.running.help import HelpFormatter, teach
+from gcvideo.commands.running.launch import meet_other_ranks
+from gcvideo.commands.running.options import (
     TRAINER_DEFAULTS,
     check_seed,
     check_share,
     import_all_parts,
     validate_before_the_end,
 )
-from gcvideo.commands._plan import show_plan
-from gcvideo.commands._ranks import limit_waiting, together, with_cluster
-from gcvideo.commands._results import evaluate_best, finish
-from gcvideo.commands._run_options import add_run_options
-from gcvideo.commands._stopping import last_of_requeued, stopped
-from gcvideo.commands._trainer_options import (
+from gcvideo.commands.running.ranks import limit_waiting, together, with_cluster
+from gcvideo.commands.running.results import evaluate_best, finish
+from gcvideo.commands.running.run_options import add_run_options
+from gcvideo.commands.running.stopping import last_of_requeued, stopped
+from gcvideo.commands.running.trainer_options import (
     check_device,
     check_optimizer,
     check_trainer,

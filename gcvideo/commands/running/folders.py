@@ -6,7 +6,7 @@ import os
 import shlex
 from pathlib import Path
 
-from gcvideo.commands._checkpoints import KEPT, find_file, find_last
+from gcvideo.commands.running.checkpoints import KEPT, find_file, find_last
 from gcvideo.errors import InputError
 from gcvideo.safe_load import load_safely
 from gcvideo.tracking.checkpoint_io import LAST, PREVIOUS

@@ -14,8 +14,8 @@ from lightning import Trainer
 from lightning.pytorch.accelerators import MPSAccelerator
 from torch import nn
 
-from gcvideo.commands._devices import count_devices
-from gcvideo.commands._folders import to_continue
+from gcvideo.commands.running.devices import count_devices
+from gcvideo.commands.running.folders import to_continue
 from gcvideo.errors import InputError
 from gcvideo.tracking.memory import num_processors
 from gcvideo.tracking.time_limit import TimeLimit

@@ -12,7 +12,7 @@ import yaml
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from gcvideo.commands._explain import explain, meant, one_line
+from gcvideo.commands.running.explain import explain, meant, one_line
 from gcvideo.errors import InputError
 
 

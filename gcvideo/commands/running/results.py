@@ -10,7 +10,7 @@ from typing import Any
 import wandb
 from lightning import LightningModule, Trainer
 
-from gcvideo.commands._folders import quoted
+from gcvideo.commands.running.folders import quoted
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.evaluation.metrics import accuracies, confusion
 from gcvideo.records import Evaluation

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gcvideo.commands._benchmark import PipelineCost
-from gcvideo.commands._benchmark_decoders import DecoderCost, PreparedCost
+from gcvideo.commands.benchmarking.decoders import DecoderCost, PreparedCost
+from gcvideo.commands.benchmarking.report import PipelineCost
 
 _WORTH_IT = 1.25  # times faster: less than that is not advised
 

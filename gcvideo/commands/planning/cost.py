@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from gcvideo.commands._benchmark_step import StepCost, measure_steps, short_trainer
-from gcvideo.commands._devices import Devices
-from gcvideo.commands._errors import explained_checks
+from gcvideo.commands.benchmarking.step import StepCost, measure_steps, short_trainer
+from gcvideo.commands.running.devices import Devices
+from gcvideo.commands.running.errors import explained_checks
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.models.counting import Clip, activation_bytes
 from gcvideo.tracking.memory import free_bytes

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from lightning import Trainer
 
-from gcvideo.commands._benchmark_step import PROCESSOR
-from gcvideo.commands._devices import Devices
-from gcvideo.commands._plan_cost import Measured
-from gcvideo.commands._plan_steps import Learning
+from gcvideo.commands.benchmarking.step import PROCESSOR
+from gcvideo.commands.planning.cost import Measured
+from gcvideo.commands.planning.steps import Learning
+from gcvideo.commands.running.devices import Devices
 from gcvideo.tracking.memory import num_processors
 
 _MOST_WAITING = 0.1  # share of the time; more, and the loader is the bottleneck
