@@ -1,20 +1,40 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gcvideo.data.folder import VideoFolder
+from gcvideo.data.indexing.index import cached_manifest_path
 from tests.commands.small import SMALL as SMALL
 from tests.commands.whole_runs import RECIPE, Job, Whole
 from tests.conftest import write_class_folders
 
 
+@pytest.fixture(scope="session")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Videos and the manifest that ``fit`` makes of them, in ``videos`` and ``cache``: made once."""
+    base = tmp_path_factory.mktemp("indexed")
+    counts = {"train/jump": 8, "train/run": 8, "val/jump": 3, "val/run": 3}
+    root = write_class_folders(base / "videos", counts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GCVIDEO_CACHE", str(base / "cache"))
+        VideoFolder(root=str(root)).prepare_data()
+    return base
+
+
 @pytest.fixture
-def videos(make_folder: Callable[..., Path]) -> Path:
-    """Two classes, eight training videos each and three for the end."""
-    return make_folder({"train/jump": 8, "train/run": 8, "val/jump": 3, "val/run": 3})
+def videos(indexed: Path, tmp_path: Path) -> Path:
+    """Two classes, eight training videos each and three for the end, with their manifest: paths in it are relative."""
+    root = shutil.copytree(indexed / "videos", tmp_path / "videos")
+    to = cached_manifest_path(root)
+    to.parent.mkdir(parents=True)
+    for made in (indexed / "cache" / "manifests").iterdir():
+        shutil.copy2(made, to.with_name(to.stem + made.name[made.name.index(".") :]))
+    return root
 
 
 @pytest.fixture

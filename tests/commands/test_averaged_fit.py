@@ -55,6 +55,7 @@ def test_option_that_means_nothing_is_one_line(fit: Fit, option: str, capsys: py
     assert f"{name} is {value}; expected" in line
 
 
+@pytest.mark.long
 def test_two_processes_save_what_they_validated(videos: Path, tmp_path: Path) -> None:
     """Real processes, gloo; one process gives their numbers again."""
     command = ["fit", "--config", "demo", "--data.root", str(videos), *SMALL, *AVERAGED, "--run_dir", "here"]

@@ -124,6 +124,7 @@ with together(trainer, None):
 """
 
 
+@pytest.mark.long
 def test_rank_that_would_wait_for_ever_ends_when_the_first_is_gone(tmp_path: Path) -> None:
     """As in an exchange between GPUs, which does not notice."""
     (tmp_path / "hung.py").write_text(_HUNG)

@@ -37,6 +37,7 @@ def _losses(folder: Path) -> list[tuple[int, float]]:
     return [(row["step"], row["train/loss"]) for row in read_metrics(folder) if "train/loss" in row]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("short_second")
 def test_each_command_has_the_whole_time_and_goes_on_with_the_next_step(fit: Fit) -> None:
     options = ["--model.dropout=0.3", "--model.mixing.mixup=0.2"]
@@ -69,6 +70,7 @@ def test_run_that_is_stopped_is_validated_and_says_how_to_continue(
     assert [row["step"] for row in read_metrics(folder) if "test/top1" in row] == [9]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("short_second")
 def test_only_whole_steps_are_done(fit: Fit) -> None:
     """Three batches an epoch, two of them a step."""
