@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from lightning import Trainer
 
-EVERY_S = 1.0
+EVERY_S = 0.25
 
 
 class Agreement:

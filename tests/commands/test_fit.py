@@ -80,6 +80,7 @@ def test_two_runs_are_identical_for_any_number_of_workers(fit: Fit, precision: s
     assert _losses(fit("other", *options, "--seed_everything=1")) != _losses(first)
 
 
+@pytest.mark.long
 def test_killed_run_continues_as_if_nothing_had_happened(fit: Fit, videos: Path) -> None:
     epochs = ["--trainer.max_epochs=8", "--model.dropout=0.3", "--model.mixing.mixup=0.2"]
     whole = fit("whole", *epochs)

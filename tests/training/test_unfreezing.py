@@ -198,6 +198,7 @@ def test_run_that_goes_on_within_an_epoch_holds_the_same_stages(tmp_path: Path) 
     assert _own(start, "res5") < _moved(first, second)
 
 
+@pytest.mark.long
 def test_two_ranks_hold_and_train_the_same_and_stay_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Real processes, gloo; each sees other clips."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
