@@ -44,7 +44,8 @@ def softmax(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tens
         return scaled_dot_product_attention(q, k, v, scale=scale)[:, 0]
     precise = torch.promote_types(values.dtype, torch.float32)
     with _without_autocast(queries):
-        seen = softmax_in_parts(queries.to(precise), keys.to(precise), values.to(precise), scale)
+        q, k, v = (each.to(precise).contiguous() for each in (queries, keys, values))  # parts of rows, not of columns
+        seen = softmax_in_parts(q, k, v, scale)
     return seen.to(values.dtype)
 
 

@@ -50,7 +50,7 @@ class _InParts(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """With P the weights and D = sum(grad result): dS = P (grad v^T - D), dq = dS k, dk = dS^T q, dv = P^T grad."""
-        (grad,) = grads
+        grad = grads[0].contiguous()  # rows, whatever layout the next layer left
         queries, keys, values, result, log_sums = ctx.saved_tensors
         of_queries, of_keys, of_values = torch.empty_like(queries), torch.zeros_like(keys), torch.zeros_like(values)
         drop = (grad * result).sum(2, keepdim=True)
