@@ -1,6 +1,6 @@
 """Time and peak memory of every block, beside its textbook form, pytorchvideo's and mmcv's: forward and backward.
 
-    .venv/bin/python benchmarks/blocks.py [--runs 20] [--batch 2] [--device cpu]
+    .venv/bin/python benchmarks/blocks.py [--runs 20] [--batch 2] [--device cpu] [--layout channels_last_3d]
     .venv/bin/python benchmarks/blocks.py --memory
 
 For the times all stand in one process and take turns, so that what else the machine does falls on all; medians are
@@ -34,6 +34,7 @@ from gcvideo.models.blocks.squeeze_excitation import SqueezeExcitation
 
 SITES = {"res3 8x28x28": (512, 8, 28, 28), "res4 8x14x14": (1024, 8, 14, 14)}  # of Slow R50 8x8 at 224 px
 SUB = (1, 2, 2)
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last_3d": torch.channels_last_3d}
 CONTEXT: dict[str, Callable[[int], Any]] = {
     "GC": GlobalContext,
     "SNL": SimplifiedNonLocal,
@@ -53,15 +54,15 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--memory", action="store_true", help="peak memory at the last site instead of times")
+    parser.add_argument("--layout", choices=list(LAYOUTS), default="contiguous", help="of the features and weights")
+    parser.add_argument("--memory", action="store_true", help="peak memory at the last site, contiguous")
     parser.add_argument("--one", nargs=3, metavar=("SITE", "BLOCK", "FORM"), help="measures one peak, in this process")
     options = parser.parse_args()
     if options.one:
         print(_peak(*options.one, options.batch))
         return
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, batch {options.batch}, {options.device}, fp32"
-    )
+    where = f"torch {torch.__version__}, {torch.get_num_threads()} threads, {options.device}"
+    print(f"{where}, batch {options.batch}, fp32, {options.layout}")
     if options.memory:
         site = list(SITES)[-1]
         peaks = {name: {form: _in_fresh_process(site, name, form, options) for form in forms} for name, forms in _all()}
@@ -69,9 +70,10 @@ def main() -> None:
         return
     rows = []
     for site, (channels, *size) in SITES.items():
-        x = torch.randn(options.batch, channels, *size, device=options.device)
+        how: dict[str, Any] = {"device": options.device, "memory_format": LAYOUTS[options.layout]}
+        x = torch.randn(options.batch, channels, *size).to(**how)
         for name, _ in _all():
-            works = {form: _step(block.to(options.device), x) for form, block in _forms(channels, name).items()}
+            works = {form: _step(block.to(**how), x) for form, block in _forms(channels, name).items()}
             rows.append(_row(f"{site} {name}", medians(take_turns(works, options.runs))))
     for positions in (6272,):
         cores = _cores(positions, options)
