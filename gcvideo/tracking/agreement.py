@@ -14,27 +14,28 @@ EVERY_S = 0.25
 class Agreement:
     """Asks all ranks every ``EVERY_S`` seconds or so, always after the same step on each.
 
-    How many steps that is comes from the slowest rank's step, told in the same message.
+    How many steps that is comes from the slowest rank's step, told in the same message; the first one asks. Where
+    something else is repeated that takes another time, a new one is needed.
     """
 
     def __init__(self) -> None:
         self._steps_left, self._asked_at, self._steps = 0, 0.0, 1
 
-    def largest(self, trainer: Trainer, wishes: Sequence[float]) -> list[float]:
+    def largest(self, trainer: Trainer, wishes: Sequence[float], *, now: bool = False) -> list[float]:
         """Of each wish the largest of all ranks; all 0 where this is no step at which ranks talk.
 
-        Every rank must come here after every step.
+        Every rank must come here after every step, with the same ``now``: whether this step is one in any case.
         """
         if trainer.world_size == 1:
             return [float(wish) for wish in wishes]
         self._steps_left -= 1
-        if self._steps_left > 0:
+        if self._steps_left > 0 and not now:
             return [0.0] * len(wishes)
-        now = time.monotonic()
-        step_s = (now - self._asked_at) / self._steps if self._asked_at else EVERY_S
+        at = time.monotonic()
+        step_s = (at - self._asked_at) / (self._steps - self._steps_left) if self._asked_at else EVERY_S
         told = any_rank(trainer, [*(float(wish) for wish in wishes), step_s])
         self._steps = self._steps_left = max(1, min(1000, int(EVERY_S / max(told[-1], 1e-6))))
-        self._asked_at = now
+        self._asked_at = at
         return told[:-1]
 
 

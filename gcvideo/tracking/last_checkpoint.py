@@ -19,17 +19,22 @@ class LastCheckpoint(ModelCheckpoint):
     """Saves what a run needs to go on with the very next batch, and ends it when a signal came.
 
     Within an epoch it saves before a batch, when all of the step before it is done and logged. During a validation
-    nothing is saved: the run goes on from before the last step of the epoch, and validates then.
+    nothing is saved: the run goes on from where it was last saved, at most half a minute and a step before the end of
+    the epoch, and validates then.
 
     Args:
         every_minutes: saves within an epoch when so long has passed since the last time; 0 does not.
         every_steps: saves within an epoch after so many optimizer steps; 0 does not.
+
+    Attributes:
+        saved_step: optimizer steps in ``last.ckpt``; none before it is written.
     """
 
     def __init__(self, every_minutes: float = 0.0, every_steps: int = 0) -> None:
         super().__init__(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
         self.every_minutes, self.every_steps = every_minutes, every_steps
         self.signals, self._agreement = StopSignals(), Agreement()
+        self.saved_step: int | None = None
         self._saved_at, self._is_within_epoch = 0.0, False
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -39,22 +44,39 @@ class LastCheckpoint(ModelCheckpoint):
         """Lightning's handlers are set by now."""
         super().on_train_start(trainer, pl_module)
         self._saved_at = time.monotonic()
+        if trainer.ckpt_path and (Path(str(self.dirpath)) / "last.ckpt").exists():
+            self.saved_step = trainer.global_step
         self.signals.listen()
+        self._agreement = Agreement()
         _begin_the_next_epoch(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """All of the step before is done."""
         if not _begins_a_step(trainer, batch_idx):
             return
-        age_s = time.monotonic() - self._saved_at
-        is_due = bool(self.every_minutes) and age_s >= 60 * self.every_minutes
-        wishes = [self.signals.number, is_due, age_s >= _BEFORE_VALIDATION_S]
-        told, is_time, is_late = self._agreement.largest(trainer, wishes)
+        is_last = _is_last_step(trainer, batch_idx)
+        wishes = [self.signals.number, self._is_time(is_last)]
+        told, is_time = self._agreement.largest(trainer, wishes, now=is_last)
         is_step = bool(self.every_steps) and trainer.global_step % self.every_steps == 0
-        if told or is_time or is_step or (is_late and _is_last_step(trainer, batch_idx)):
+        if told or is_time or is_step:
             self._save_within_epoch(trainer)
         if told:
-            raise Preempted(told, saved=True)
+            raise Preempted(told, self.saved_step)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Its batches take another time than steps, as do those of precise norms before them; the first one asks."""
+        super().on_validation_start(trainer, pl_module)
+        self._agreement = Agreement()
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """After the batches of precise norms."""
+        super().on_validation_epoch_start(trainer, pl_module)
+        self._agreement = Agreement()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The next step asks."""
+        super().on_validation_end(trainer, pl_module)
+        self._agreement = Agreement()
 
     def on_validation_batch_start(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
         """A validation may take long."""
@@ -63,6 +85,7 @@ class LastCheckpoint(ModelCheckpoint):
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The test after a fit."""
         self.signals.listen()
+        self._agreement = Agreement()
 
     def on_test_batch_start(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
         """A test may take longer."""
@@ -76,7 +99,7 @@ class LastCheckpoint(ModelCheckpoint):
         """
         (told,) = self._agreement.largest(trainer, [self.signals.number])
         if told:
-            raise Preempted(told, saved=False)
+            raise Preempted(told, self.saved_step)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """A batch that has come but was not trained on has not begun; an epoch that was cut short is not done."""
@@ -91,18 +114,27 @@ class LastCheckpoint(ModelCheckpoint):
             for counts in (epochs["total"], epochs["current"]):
                 counts["processed"] = counts["completed"]
 
+    def _is_time(self, is_last_step: bool) -> bool:
+        age_s = time.monotonic() - self._saved_at
+        if is_last_step and (age_s >= _BEFORE_VALIDATION_S or self.saved_step is None):
+            return True
+        return bool(self.every_minutes) and age_s >= 60 * self.every_minutes
+
     def _save_within_epoch(self, trainer: Trainer) -> None:
         self._is_within_epoch = True
         try:
             trainer.save_checkpoint(Path(str(self.dirpath)) / "last.ckpt")
         finally:
             self._is_within_epoch = False
-        self._saved_at = time.monotonic()
+        self._note_saved(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves after the epoch and its validation."""
         super().on_train_epoch_end(trainer, pl_module)
-        self._saved_at = time.monotonic()
+        self._note_saved(trainer)
+
+    def _note_saved(self, trainer: Trainer) -> None:
+        self.saved_step, self._saved_at = trainer.global_step, time.monotonic()
 
 
 def _begin_the_next_epoch(trainer: Trainer) -> None:

@@ -17,12 +17,12 @@ class Preempted(SystemExit):
 
     Args:
         number: of the signal.
-        saved: whether a checkpoint was written on the way out.
+        saved_step: optimizer steps in ``last.ckpt``; none where it was not written yet.
     """
 
-    def __init__(self, number: float, *, saved: bool) -> None:
+    def __init__(self, number: float, saved_step: int | None) -> None:
         super().__init__(EXIT_CODE)
-        self.name, self.saved = signal.Signals(int(number)).name, saved
+        self.name, self.saved_step = signal.Signals(int(number)).name, saved_step
 
 
 class StopSignals:

@@ -49,12 +49,6 @@ class TimeLimit(Callback):
             self.stopped_in, trainer.should_stop = trainer.current_epoch + 1, True
             trainer.check_val_every_n_epoch = trainer.check_val_every_n_epoch and 1  # now
 
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Lightning has counted the epoch as done when it saves; one that was cut short is not."""
-        if self.stopped_in is not None and not trainer.is_last_batch:
-            for counts in checkpoint["loops"]["fit_loop"]["epoch_progress"].values():
-                counts["processed"] = counts["started"] - 1
-
 
 def _is_done(trainer: Trainer) -> bool:
     """Whether this was the last batch of the run anyway."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning import LightningModule, Trainer
@@ -46,6 +46,13 @@ def decay_after(averaged: int, decay: float) -> float:
         ``num_updates`` of https://www.tensorflow.org/api_docs/python/tf/train/ExponentialMovingAverage.
     """
     return min(decay, (1 + averaged) / (10 + averaged))
+
+
+@runtime_checkable
+class _Listening(Protocol):
+    """A callback that may end a run which was told to stop (``tracking.LastCheckpoint``)."""
+
+    def stop_if_told(self, trainer: Trainer) -> None: ...
 
 
 class AveragedWeights(WeightAveraging):
@@ -142,8 +149,17 @@ class AveragedWeights(WeightAveraging):
         with isolate_rng(), trainer.precision_plugin.forward_context():
             data = trainer.datamodule  # type: ignore[attr-defined]
             loader = data.statistics_dataloader(trainer.current_epoch, self.precise_bn)
-            batches = (trainer.strategy.batch_to_device(batch) for batch in loader)
+            batches = (trainer.strategy.batch_to_device(batch) for batch in _unless_told(trainer, loader))
             set_precise_statistics(pl_module.network, self._norms, batches)
+
+
+def _unless_told(trainer: Trainer, loader: Iterable[Any]) -> Iterator[Any]:
+    """Many batches take long; before each a run that was told to stop ends."""
+    listening = [callback for callback in trainer.callbacks if isinstance(callback, _Listening)]  # type: ignore[attr-defined]
+    for batch in loader:
+        for callback in listening:
+            callback.stop_if_told(trainer)
+        yield batch
 
 
 def trained_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:

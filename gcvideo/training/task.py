@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from typing import Any, Literal
 
 import torch
 from lightning import Callback, LightningModule
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD, Optimizer
@@ -104,8 +104,7 @@ class ActionRecognition(LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        with warnings.catch_warnings():  # the configuration of the backbone is kept, not the module Lightning warns of
-            warnings.filterwarnings("ignore", "Attribute 'backbone' is an instance of `nn.Module`")
+        if _given_hyperparameters.get() is not None:  # the configuration; objects are nothing a checkpoint can hold
             self.save_hyperparameters(logger=False)  # the run tracker records the whole configuration
         self.network = Network(backbone, num_classes, context, dropout, head, mean, std)
         if channels_last:  # the weights' layout; a convolution brings its input into it

@@ -92,7 +92,7 @@ def test_preempted_job_ends_with_143_under_torchrun(manifest: Path, tmp_path: Pa
     command = [str(TORCHRUN), *exact_options(manifest, tmp_path, batch_size=2)]
     end = _lose(1, signal.SIGTERM, command, tmp_path)
     assert (end.exit_code, end.left) == (128 + signal.SIGTERM, set())
-    assert "(saved); continue with: gcvideo fit" in end.said
+    assert f"(saved); start the same job again with --run_dir {tmp_path}/run --ckpt_path last" in end.said
 
 
 @pytest.mark.long

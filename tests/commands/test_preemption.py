@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from gcvideo.tracking.metrics_log import read_metrics
-from tests.commands.whole_runs import STEPS, Job, Whole, equal
+from tests.commands.small import SMALL
+from tests.commands.whole_runs import RECIPE, Job, Whole, equal
+from tests.conftest import write_class_folders
+from tests.training.rank_runs import TORCHRUN
 
-TOLD = ("all", "first", "second")
+WHOM = [(1, "first"), (2, "all"), (2, "first"), (2, "second"), (2, "torchrun")]
 
 
 def _children(pid: int) -> list[int]:
@@ -32,7 +35,7 @@ def _environment(pid: int) -> bytes:
 def _tell(process: subprocess.Popen[bytes], whom: str, number: signal.Signals) -> None:
     if whom == "all":
         os.killpg(process.pid, number)
-    elif whom == "first":
+    elif whom in ("first", "torchrun"):
         process.send_signal(number)
     else:
         (rank,) = [child for child in _children(process.pid) if _is_rank(child)]
@@ -42,15 +45,13 @@ def _tell(process: subprocess.Popen[bytes], whom: str, number: signal.Signals) -
 def _stop_and_go_on(job: Job, whom: str, number: signal.Signals, seed: int) -> str:
     """Stops a run at a random moment of its training, and lets it end; gives what it said."""
     moment = random.Random(seed)
-    process = job.start()
+    process = job.start(by=TORCHRUN if whom == "torchrun" else None)
     job.wait_for_rows(process, moment.randrange(2, 20))
     time.sleep(moment.random() * 0.05)
     _tell(process, whom, number)
     told_at = time.monotonic()
     _, errors = process.communicate(timeout=60)
     assert time.monotonic() - told_at < 20  # 10 s, and the machine may be busy
-    if process.returncode == 0:
-        pytest.skip("the run was over before its ranks next talked to each other")
     assert process.returncode == 143, errors.decode()
     job.finish()
     return errors.decode()
@@ -58,9 +59,11 @@ def _stop_and_go_on(job: Job, whom: str, number: signal.Signals, seed: int) -> s
 
 @pytest.mark.sampled
 @pytest.mark.parametrize("seed", range(10))
-@pytest.mark.parametrize(("ranks", "whom"), [(1, "first"), (2, "all"), (2, "first"), (2, "second")])
+@pytest.mark.parametrize(("ranks", "whom"), WHOM)
 def test_stopped_run_ends_as_the_whole_one(seed: int, ranks: int, whom: str, whole: Whole, tmp_path: Path) -> None:
     (like, expected), number = whole(0, ranks, "32"), signal.SIGUSR1 if seed % 2 else signal.SIGTERM
+    if whom == "torchrun":
+        number = signal.SIGTERM  # torchrun has no handler of the other one
     job = Job(tmp_path / "run", [o for o in like.options if o != "--save_every_steps=1"])
     said = _stop_and_go_on(job, whom, number, seed)
     checkpoint, rows = job.end()
@@ -69,24 +72,25 @@ def test_stopped_run_ends_as_the_whole_one(seed: int, ranks: int, whom: str, who
     assert rows == expected[1]
     (line,) = [line for line in said.splitlines() if "gcvideo: error" in line]
     assert f"{number.name} came in epoch" in line
-    assert f"continue with: gcvideo fit --config {job.folder}/config.yaml" in line
+    again = "start the same job again with" if whom == "torchrun" else "continue with: gcvideo fit --config"
+    assert re.search(rf"\((saved|last\.ckpt is of step \d+)\); {again}", line), line
+    assert f"--run_dir {job.folder} --ckpt_path last" in line
 
 
 @pytest.mark.long
-def test_signal_during_a_validation_ends_it_and_it_is_done_anew(whole: Whole, tmp_path: Path) -> None:
-    like, expected = whole(0, 1, "32")
-    slow = "--data.short_side_px=2000"  # a validation of a second or two
-    job = Job(tmp_path / "run", [*like.options, slow])
+def test_signal_during_a_validation_ends_it_and_it_is_done_anew(tmp_path: Path) -> None:
+    """Eight steps an epoch, and a validation of four batches that take half a second each."""
+    videos = write_class_folders(tmp_path, {"train/jump": 8, "train/run": 8, "val/jump": 4, "val/run": 4})
+    often = "--save_every_steps=1"
+    options = [*SMALL, *RECIPE, "--data.root", str(videos), "--data.holdout=0", "--data.short_side_px=2000"]
+    whole, job = Job(tmp_path / "whole", options), Job(tmp_path / "cut", [o for o in options if o != often])
+    whole.finish()
     process = job.start()
-    job.wait_for_rows(process, 7)  # all steps of the first epoch
+    job.wait_for_rows(process, 8)  # all steps of the first epoch
     time.sleep(0.5)
     process.terminate()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143, errors.decode()
+    assert "came in epoch 1, after step 8 (last.ckpt is of step 7); continue with: " in errors.decode()
     job.finish()
-    rows = read_metrics(job.folder)
-    assert [row["step"] for row in rows if "train/loss" in row] == list(range(STEPS))
-    assert len([row for row in rows if "val/top1" in row]) == 3
-    assert [r["train/loss"] for r in rows if "train/loss" in r] == [
-        r["train/loss"] for r in expected[1] if "train/loss" in r
-    ]
+    assert equal(list(whole.end()), list(job.end()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -42,12 +43,20 @@ class Job:
     folder: Path
     options: list[str]
 
-    def start(self, *more: str) -> subprocess.Popen[bytes]:
-        """Begins, or continues with ``--ckpt_path last``; its ranks are a process group."""
-        fit = [sys.executable, "-m", "gcvideo", "fit", "--config=demo", "--run_dir", str(self.folder)]
-        pipe = subprocess.PIPE
+    def start(self, *more: str, by: Path | None = None) -> subprocess.Popen[bytes]:
+        """Begins, or continues with ``--ckpt_path last``; its ranks are a process group.
+
+        Args:
+            more: options.
+            by: a script that starts the ranks; by default the first one starts the others.
+        """
+        fit = [str(by)] if by else [sys.executable, "-m", "gcvideo", "fit"]
         return subprocess.Popen(
-            [*fit, *self.options, *more], stdout=subprocess.DEVNULL, stderr=pipe, start_new_session=True
+            [*fit, "--config=demo", "--run_dir", str(self.folder), *self.options, *more],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, "PYTHON": sys.executable, "GPUS": "2"} if by else None,
         )
 
     def finish(self) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 from gcvideo.errors import InputError
 from gcvideo.models.weights import load_pretrained
 from gcvideo.tracking.checkpoints import checkpoint_callbacks
+from gcvideo.tracking.preemption import SIGNALS, Preempted
 from gcvideo.training.averaging import decay_after
 from gcvideo.training.precise_bn import norms_in_training, set_precise_statistics
 from tests.training.small_runs import small_data, small_fit, small_task, write_manifest
@@ -95,6 +98,32 @@ def _formula(steps: list[State], decay: float) -> State:
         kept = min(decay, (1 + number) / (10 + number))
         average = {name: kept * average[name] + (1 - kept) * value.double() for name, value in weights.items()}
     return average
+
+
+class Told(Callback):
+    """SIGTERM at the start of a validation; counts the batches that go through the network after it."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        cast(nn.Module, pl_module.network).register_forward_pre_hook(self._count)
+
+    def _count(self, *_: Any) -> None:
+        self.batches += 1
+
+
+def test_signal_during_precise_norms_ends_the_run_before_the_next_batch(manifest: Path, tmp_path: Path) -> None:
+    before, told = {number: signal.getsignal(number) for number in SIGNALS}, Told()
+    try:
+        with pytest.raises(Preempted) as stop:
+            small_fit(small_task(precise_bn=5), small_data(manifest), told, *_kept_in(tmp_path))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert (told.batches, stop.value.saved_step) == (0, 5)
+    assert _load(tmp_path / "last.ckpt")["global_step"] == 5
 
 
 def test_average_is_the_formula_over_the_weights_of_each_step(manifest: Path) -> None:

@@ -6,6 +6,9 @@ import os
 import shlex
 from pathlib import Path
 
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from torch import distributed
+
 from gcvideo.commands.running.checkpoints import KEPT, find_file, find_last
 from gcvideo.errors import InputError
 from gcvideo.safe_load import load_safely
@@ -55,9 +58,16 @@ def quoted(path: Path) -> str:
 
 def how_to_continue(folder: Path) -> str:
     """What to type after an interruption."""
+    return f"interrupted; {to_go_on(folder)}"
+
+
+def to_go_on(folder: Path) -> str:
+    """What to do after a run has ended before its time."""
     if not any((folder / name).exists() for name in (LAST, PREVIOUS)):
-        return "interrupted before the first checkpoint was written; nothing to continue from"
-    return f"interrupted; continue from the last checkpoint with: {to_continue(folder)}"
+        return "nothing is saved yet to continue from"
+    if distributed.is_torchelastic_launched() or SLURMEnvironment.detect():
+        return f"start the same job again with --run_dir {quoted(folder)} --ckpt_path last"
+    return f"continue with: {to_continue(folder)}"
 
 
 def to_continue(folder: Path) -> str:

@@ -19,7 +19,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
@@ -28,10 +27,9 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, StrategyRegistry
 from torch import distributed
 
-from gcvideo.commands.running.folders import quoted, to_continue
+from gcvideo.commands.running.folders import to_go_on
 from gcvideo.commands.running.stopping import let_children_end
 from gcvideo.errors import InputError
-from gcvideo.tracking.checkpoint_io import LAST
 from gcvideo.tracking.run import RunTracker
 
 log = logging.getLogger(__name__)
@@ -88,7 +86,7 @@ def together(trainer: Trainer, tracker: RunTracker) -> Iterator[None]:
         reason = lost_or_late(str(error), trainer) if isinstance(error, RuntimeError) else None
         if reason is None:
             raise
-        raise InputError(f"{reason}; {_next(tracker.folder)}") from error
+        raise InputError(f"{reason}; {to_go_on(tracker.folder)}") from error
 
 
 def _watch(trainer: Trainer, parent: int | None) -> None:
@@ -151,11 +149,3 @@ def lost_or_late(message: str, trainer: Trainer) -> str | None:
             "(--trainer.strategy=DDPStrategy --trainer.strategy.timeout=1:00:00 waits for an hour)"
         )
     return None
-
-
-def _next(folder: Path) -> str:
-    if not (folder / LAST).exists():
-        return "nothing is saved yet to continue from"
-    if distributed.is_torchelastic_launched() or SLURMEnvironment.detect():
-        return f"start the same job again with --run_dir {quoted(folder)} --ckpt_path last"
-    return f"continue with: {to_continue(folder)}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lightning import Trainer
 
-from gcvideo.commands.running.folders import to_continue
+from gcvideo.commands.running.folders import to_go_on
 from gcvideo.errors import InputError
 from gcvideo.tracking.checkpoint_io import LAST
 from gcvideo.tracking.preemption import EXIT_CODE, Preempted, requeue_in_slurm, was_requeued
@@ -19,9 +19,14 @@ def stopped(stop: Preempted, trainer: Trainer, folder: Path) -> BaseException:
         return SystemExit(EXIT_CODE)
     let_children_end()
     where = f"{stop.name} came in epoch {trainer.current_epoch + 1}, after step {trainer.global_step}"
-    saved = "saved" if stop.saved else "last.ckpt is of the step before it" if trainer.validating else "not saved"
-    again = requeue_in_slurm(stop.name) or f"continue with: {to_continue(folder)}"
-    return InputError(f"{where} ({saved}); {again}", exit_code=EXIT_CODE)
+    again = requeue_in_slurm(stop.name) or to_go_on(folder)
+    return InputError(f"{where} ({_saved(stop, trainer)}); {again}", exit_code=EXIT_CODE)
+
+
+def _saved(stop: Preempted, trainer: Trainer) -> str:
+    if stop.saved_step is None:
+        return "not saved"
+    return "saved" if stop.saved_step == trainer.global_step else f"last.ckpt is of step {stop.saved_step}"
 
 
 def last_of_requeued(run_dir: str | None) -> str | None:
