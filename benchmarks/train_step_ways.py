@@ -22,6 +22,8 @@ from gcvideo.models.counting import Clip, count
 from gcvideo.models.network import Network
 from gcvideo.models.sites import Insertion
 from gcvideo.records import Batch
+from gcvideo.training.finite_steps import gradient_norm
+from gcvideo.training.fused import align_gradients, fuse
 from gcvideo.training.parameter_groups import parameter_groups
 from gcvideo.training.task import ActionRecognition
 
@@ -141,11 +143,10 @@ def macs(blocks: str, clip: Clip) -> int:
 
 
 def _ours(way: Way, batches: Batches) -> tuple[nn.Module, Optimizer, Callable[[], Tensor]]:
-    """All of the task's step: seeds, normalisation, targets, loss, accuracy; only Lightning's loop is left out."""
+    """All of the task's step: seeds, normalisation, targets, loss, accuracy, the norm of the gradient; no Lightning."""
     task = ActionRecognition(
         SlowOnly(), NUM_CLASSES, BLOCKS[way.blocks], optimizer=_SGD, channels_last=way.channels_last
     ).to(batches.clips.device)
-    task._hparams_initial = None  # type: ignore[assignment]  # a copy of the backbone; a config has none
     if way.compiled:
         task.network.compile()
     batch = batches.ours()
@@ -156,7 +157,16 @@ def _ours(way: Way, batches: Batches) -> tuple[nn.Module, Optimizer, Callable[[]
             warnings.filterwarnings("ignore", "You are trying to `self.log")  # there is no trainer to log to
             return task.training_step(batch, 0)
 
-    return task.network, task.make_optimizer(parameter_groups(task.network)), loss
+    optimizer = task.make_optimizer(parameter_groups(task.network))
+    fuse(optimizer)
+    optimizer.register_step_pre_hook(lambda *_: _judge(task))
+    return task.network, optimizer, loss
+
+
+def _judge(task: ActionRecognition) -> None:
+    """Before its step."""
+    align_gradients(task.parameters())
+    assert torch.isfinite(gradient_norm(task))
 
 
 def _peers(way: Way, batches: Batches) -> tuple[nn.Module, Optimizer, Callable[[], Tensor]]:

@@ -22,6 +22,7 @@ from gcvideo.errors import InputError, plain
 
 _FOLDER = Path(__file__).parent / "commands"
 _REMARKS = (
+    "The `srun` command is available",  # on every login node; the README has a script for SLURM
     ".*`torch.jit.script` is deprecated.*",  # fvcore scripts a function when it is imported
     ".*does not have many workers which may be a bottleneck.*",  # measured, not guessed: see perf/data_wait
     ".*The number of training batches .* is smaller than the logging interval.*",

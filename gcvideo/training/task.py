@@ -24,6 +24,7 @@ from gcvideo.records import Batch, Evaluation
 from gcvideo.training.averaging import AveragedWeights, check_averaging, trained_state
 from gcvideo.training.class_weights import ClassWeights, check_class_weights, weigh_targets, weights_of_run
 from gcvideo.training.finite_steps import FiniteSteps, gradient_norm
+from gcvideo.training.fused import align_gradients, align_states, fuse
 from gcvideo.training.mixing import Mixing
 from gcvideo.training.parameter_groups import NoDecay, StageRates, check_groups, parameter_groups, scale_rates
 from gcvideo.training.run_length import run_length
@@ -155,6 +156,11 @@ class ActionRecognition(LightningModule):
         if self._trainer is not None and self.trainer.training and not (self.ema or self.precise_bn):
             checkpoint["state_dict"] = trained_state(checkpoint)
 
+    def on_train_start(self) -> None:
+        """What a checkpoint has brought is in the layout of the weights."""
+        for optimizer in self.trainer.optimizers:
+            align_states(optimizer)
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Dropout and mixing depend on (seed, step, batch, rank) alone, so a continued run draws the same."""
         seed_batch(self.seed, self.global_step, batch_idx, self.global_rank)
@@ -181,6 +187,7 @@ class ActionRecognition(LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Logs the norm of the gradient, leaves a step out where it is not finite, and clips."""
+        align_gradients(self.parameters())
         norm = gradient_norm(self)
         self.log("train/grad_norm", norm, batch_size=1)
         if self.finite_steps.judge(self.trainer, self, norm):
@@ -209,6 +216,7 @@ class ActionRecognition(LightningModule):
         """
         groups = parameter_groups(self.network, no_decay=self.no_decay, rates=self.stage_rates)
         optimizer = self.make_optimizer(groups)
+        fuse(optimizer)
         length = run_length(self.trainer)
         note = scale_rates(optimizer, self.base_batch, length)
         if note and self.trainer.is_global_zero:
