@@ -32,7 +32,7 @@ def _own_parser(name: str) -> argparse.ArgumentParser:
 
 
 def _trainer_parser(name: str) -> argparse.ArgumentParser:
-    from gcvideo.commands.running.video_cli import parser_of
+    from gcvideo.commands.running.command_line import parser_of
 
     return parser_of(name)
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from lightning.pytorch.cli import LightningCLI
 
 from gcvideo.commands._configs import with_found_configs
+from gcvideo.commands.running.command_line import hush_lightning, run_cli
 from gcvideo.commands.running.options import import_all_parts
-from gcvideo.commands.running.video_cli import hush_lightning, run_cli
 
 
 def build_to_look(configs: Sequence[str], options: Sequence[str], fixed: Mapping[str, object]) -> LightningCLI:

@@ -1,6 +1,6 @@
 """Train on videos by a config: gcvideo fit --config folder --data.root MY_VIDEOS."""
 
-from gcvideo.commands.running.video_cli import run
+from gcvideo.commands.running.command_line import run
 
 
 def main(arguments: list[str]) -> int:

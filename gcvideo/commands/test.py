@@ -1,6 +1,6 @@
 """Measure a checkpoint on the videos that were kept for the end."""
 
-from gcvideo.commands.running.video_cli import run
+from gcvideo.commands.running.command_line import run
 
 
 def main(arguments: list[str]) -> int:

@@ -1,6 +1,6 @@
 """Measure a checkpoint on the videos that choose the best one."""
 
-from gcvideo.commands.running.video_cli import run
+from gcvideo.commands.running.command_line import run
 
 
 def main(arguments: list[str]) -> int:

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import logging
-from abc import ABC, abstractmethod
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-from lightning import LightningDataModule
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from gcvideo.data.annotations import Annotations
-from gcvideo.data.balance import check_balance, class_quotas, describe_balance
+from gcvideo.data.balance import describe_balance
 from gcvideo.data.checks import (
     absent_classes,
     check_learned,
     check_reader,
-    check_same_classes,
     check_sizes,
     check_training,
 )
 from gcvideo.data.clips import ClipSpec, Sampling, Short
 from gcvideo.data.dataset import VideoDataset
 from gcvideo.data.decoding.reading import Reading
-from gcvideo.data.holdout import check_holdout, hold_out
-from gcvideo.data.indexing.index import index_videos
+from gcvideo.data.labelled_videos import LabelledVideos
 from gcvideo.data.loader import ResumableLoader, batch_loader
-from gcvideo.data.manifest import Manifest, read_manifest
-from gcvideo.data.progress import counted_progress
 from gcvideo.data.sampler import EpochSampler
 from gcvideo.data.statistics import first_batches, statistics_seed
 from gcvideo.data.transforms import Augmentation, EvalTransform, TrainTransform, unflipped_labels
@@ -39,11 +28,10 @@ from gcvideo.records import Sample, VideoRecord
 log = logging.getLogger(__name__)
 
 
-class VideoDataModule(LightningDataModule, ABC):
+class VideoDataModule(LabelledVideos):
     r"""Videos of any source, verified once, as batches.
 
-    A subclass says where the labels come from (``annotations``) and where the verified list is kept
-    (``manifest_path``).
+    A subclass says where the labels come from, see ``LabelledVideos``.
 
     Args:
         manifest: a manifest that ``gcvideo index`` wrote; without it the source is indexed by itself.
@@ -96,78 +84,21 @@ class VideoDataModule(LightningDataModule, ABC):
         num_test_crops: int = 1,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.manifest_file = manifest or None
+        super().__init__(manifest, holdout, group, balance)
         self.num_frames, self.frame_stride, self.crop_px = num_frames, frame_stride, crop_px
         self.target_fps, self.sampling, self.short = target_fps, sampling, short
         self.clips_per_video, self.reading = clips_per_video, reading
         self.short_side_px, self.test_crop_px = short_side_px or crop_px, test_crop_px or crop_px
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.drop_last = drop_last
-        self.augmentation, self.holdout, self.group = augmentation, holdout, group
-        self.num_test_clips, self.num_test_crops, self.balance = num_test_clips, num_test_crops, balance
+        self.augmentation = augmentation
+        self.num_test_clips, self.num_test_crops = num_test_clips, num_test_crops
         check_sizes(self)
-        check_holdout(self.holdout, self.group)
-        check_balance(self.balance)
-        self._manifest: Manifest | None = None
-        self._notes_said = False
-
-    @abstractmethod
-    def annotations(self) -> Annotations:
-        """Which files, with label and split; opens no video."""
-
-    @abstractmethod
-    def manifest_path(self) -> Path:
-        """Where the verified list is written when ``manifest`` is not given."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names; the position is the label. Known before the videos are indexed."""
-        if self._manifest is not None:
-            return self._manifest.classes
-        return self.annotations().classes if self.manifest_file is None else self.manifest().classes
-
-    @property
-    def classes_are_given(self) -> bool:
-        """Whether the user says which classes there are, with or without videos."""
-        return self.manifest_file is not None
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes."""
-        return len(self.classes)
-
-    @property
-    def class_counts(self) -> NDArray[np.int64]:
-        """(K,), training videos of each class."""
-        return np.bincount([record.label for record in self.train_records()], minlength=self.num_classes)
-
-    @property
-    def class_draws(self) -> NDArray[np.float64]:
-        """(K,), videos of each class that an epoch draws, on average over the epochs."""
-        return class_quotas(self.class_counts, self.balance)
 
     def prepare_data(self) -> None:
-        """Indexes the source, on one process of each machine; a second time only what has changed."""
-        unflipped_labels(self.augmentation, self.classes)  # a wrong name is refused before the videos are decoded
-        if self.manifest_file is not None or self._manifest is not None:
-            return
-        annotations, path = self.annotations(), self.manifest_path()
-        for note in annotations.notes if not self._notes_said else ():
-            log.warning(note)
-        self._notes_said = True
-        with counted_progress("indexing videos") as (on_start, on_video):
-            manifest = index_videos(annotations, path, on_start=on_start, on_video=on_video)
-        if manifest.bad:
-            total = len(manifest.bad) + len(manifest.records)
-            listed = path.with_name(path.stem + ".bad.csv")
-            log.warning(f"{len(manifest.bad)} of {total} videos cannot be decoded and are left out; see {listed}")
-
-    def manifest(self) -> Manifest:
-        """The verified list; ``prepare_data`` has made it."""
-        if self._manifest is None:
-            self._manifest = read_manifest(Path(self.manifest_file) if self.manifest_file else self.manifest_path())
-        return self._manifest
+        """Indexes the source; a wrong name is refused before the videos are decoded."""
+        unflipped_labels(self.augmentation, self.classes)
+        super().prepare_data()
 
     def setup(self, stage: str) -> None:
         """Reads the manifest and refuses a stage that has no videos, before a run folder is made."""
@@ -202,30 +133,6 @@ class VideoDataModule(LightningDataModule, ABC):
         if 0 < videos < self.batch_size:
             log.warning(f"{videos} training videos do not fill a batch of {self.batch_size}; here {videos} are one")
             self.batch_size = videos
-
-    def state_dict(self) -> dict[str, Any]:
-        """Kept in every checkpoint: what the labels mean."""
-        return {"classes": list(self.classes)}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Refuses a checkpoint whose labels mean something else.
-
-        Raises:
-            InputError: naming the first class that differs.
-        """
-        check_same_classes(tuple(state_dict["classes"]), self.classes)
-
-    def train_records(self) -> list[VideoRecord]:
-        """The videos that are trained on."""
-        return self._hold_out()[0] if self.holdout else self.manifest().split("train")
-
-    def val_records(self) -> list[VideoRecord]:
-        """The videos that choose the best checkpoint: held out of train, or the val split."""
-        return self._hold_out()[1] if self.holdout else self.manifest().split("val")
-
-    def test_records(self) -> list[VideoRecord]:
-        """The videos that are read once at the end: the test split, else val where it chose nothing."""
-        return self.manifest().split("test") or (self.manifest().split("val") if self.holdout else [])
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Random clips in an order that is a function of (seed, epoch)."""
@@ -270,9 +177,6 @@ class VideoDataModule(LightningDataModule, ABC):
             reading=self.reading,
         )
         return self._loader(dataset, self.batch_size, shuffle=True)
-
-    def _hold_out(self) -> tuple[list[VideoRecord], list[VideoRecord]]:
-        return hold_out(self.manifest().split("train"), fraction=self.holdout, group=self.group)
 
     def _eval_loader(
         self, records: list[VideoRecord], num_clips: int, num_crops: int, crop_px: int

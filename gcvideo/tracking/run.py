@@ -16,6 +16,7 @@ from gcvideo.errors import InputError
 from gcvideo.safe_load import load_safely
 from gcvideo.tracking.checkpoints import checkpoints_without_folder
 from gcvideo.tracking.metrics_log import MetricsLog, cut_metrics
+from gcvideo.tracking.wandb_history import rows_lost
 from gcvideo.tracking.wandb_run import start_wandb
 from gcvideo.tracking.whole_files import is_full, remove_leftovers, write_whole
 
@@ -95,6 +96,9 @@ class RunTracker(Callback):
             config=self.config,
             at_step=self._at_step,
         )
+        if self._wandb_run_id is not None and self.job_type == "fit":
+            for row in rows_lost(self.folder, self._wandb_run_id):
+                self.wandb.log_metrics({name: float(row[name]) for name in row if name != "step"}, row["step"])
         self._wandb_run_id = self.wandb.experiment.id
         trainer.loggers = [*trainer.loggers, self.wandb]
 

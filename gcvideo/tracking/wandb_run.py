@@ -72,10 +72,18 @@ def start_wandb(
         run = wandb.init(mode="offline", **options)  # type: ignore[arg-type]
     if run.offline:
         why = "no API key is configured, " if wanted == "offline" and not os.environ.get("WANDB_MODE") else ""
-        log.info(f"W&B: {why}recorded offline; upload later with: wandb sync {shlex.quote(str(Path(run.dir).parent))}")
+        log.info(f"W&B: {why}recorded offline; upload later with: {_to_upload(run, run_id)}")
     elif run.url:
         log.info(f"W&B: {run.url}")
     return RunLogger(run, at_step)
+
+
+def _to_upload(run: Any, run_id: str | None) -> str:
+    """The command; a run that was continued has a folder for each time it was started."""
+    folder = Path(run.dir).parent
+    if run_id is None:
+        return f"wandb sync {shlex.quote(str(folder))}"
+    return f"wandb sync --id {run_id} {shlex.quote(str(folder.parent))}/*-{run_id}"
 
 
 def _hush_failing_logs() -> None:

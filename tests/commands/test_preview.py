@@ -16,8 +16,8 @@ from gcvideo.cli import run
 from gcvideo.commands._configs import with_found_configs
 from gcvideo.commands._mosaic import draw_grid, write_film
 from gcvideo.commands._preview import FedClip, Preview, look
+from gcvideo.commands.running.command_line import run_cli
 from gcvideo.commands.running.options import import_all_parts
-from gcvideo.commands.running.video_cli import run_cli
 from gcvideo.data.encode import write_video
 from tests.commands.conftest import SMALL
 from tests.conftest import video_record

@@ -18,8 +18,8 @@ from torch.nn.modules.conv import _ConvNd
 from torch.optim import Optimizer
 
 from gcvideo.commands._configs import config_names, find_config, with_found_configs
+from gcvideo.commands.running.command_line import run_cli
 from gcvideo.commands.running.options import import_all_parts
-from gcvideo.commands.running.video_cli import run_cli
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.data.manifest import Manifest
 from gcvideo.models.blocks.transforms import SharedConv1d

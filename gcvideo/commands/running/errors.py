@@ -13,6 +13,7 @@ from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from gcvideo.commands.running.explain import explain, meant, one_line
+from gcvideo.commands.running.folders import to_go_on
 from gcvideo.errors import InputError
 
 
@@ -58,15 +59,28 @@ def explained_checks() -> Iterator[None]:
     """What a check of gcvideo itself refuses while a run goes; a library's error keeps its traceback."""
     try:
         yield
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
-            raise
-        raise InputError(f"a loader process ended: {one_line(str(error))}; continue with --ckpt_path last") from error
     except ValueError as error:
         innermost = traceback.extract_tb(error.__traceback__)[-1].filename
         if isinstance(error, InputError) or not Path(innermost).is_relative_to(Path(__file__).parents[1]):
             raise
         raise InputError(one_line(str(error))) from error
+
+
+@contextmanager
+def explained_workers(folder: Path) -> Iterator[None]:
+    """A loader process that was killed, mostly by the system because the memory was full.
+
+    torch tells of it wherever the main process is, also within a call of a library that fails because of it.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        of_worker = next((e for e in _chain(error) if str(e).startswith("DataLoader worker")), None)
+        if of_worker is None:
+            raise
+        what = f"a loader process ended: {one_line(str(of_worker)).rstrip('. ')}"
+        cure = "if nobody killed it, the memory was full: lower --data.num_workers or --data.batch_size"
+        raise InputError(f"{what}; {cure}; {to_go_on(folder)}") from error
 
 
 def check_config(path: Path, parser: argparse.ArgumentParser) -> None:
@@ -88,8 +102,8 @@ def check_config(path: Path, parser: argparse.ArgumentParser) -> None:
 
 
 def _chain(error: BaseException, deepest: bool = False) -> Iterator[BaseException]:
-    """An error and its causes; the innermost first where that is wanted."""
+    """An error and what it came of; the innermost first where that is wanted."""
     errors: list[BaseException] = [error]
-    while errors[-1].__cause__ is not None:
-        errors.append(errors[-1].__cause__)
+    while (before := errors[-1].__cause__ or errors[-1].__context__) is not None:
+        errors.append(before)
     return iter(reversed(errors) if deepest else errors)

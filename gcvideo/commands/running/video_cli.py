@@ -1,15 +1,13 @@
-"""What fit, validate and test share: the config becomes objects, the trainer runs, the results are left in a folder."""
+"""What fit, validate and test share: options become objects, the trainer runs, the results are left in a folder."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any, ClassVar
 
 from lightning import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from gcvideo.commands._configs import with_found_configs
 from gcvideo.commands.planning.plan import show_plan
 from gcvideo.commands.running.callbacks import run_callbacks
 from gcvideo.commands.running.devices import planned_devices
@@ -20,15 +18,13 @@ from gcvideo.commands.running.errors import (
     explained_checks,
     explained_loading,
     explained_parsing,
+    explained_workers,
 )
 from gcvideo.commands.running.folders import choose_folder, classes_in, find_checkpoint, how_to_continue
-from gcvideo.commands.running.help import HelpFormatter, teach
 from gcvideo.commands.running.launch import meet_other_ranks
 from gcvideo.commands.running.options import (
-    TRAINER_DEFAULTS,
     check_seed,
     check_share,
-    import_all_parts,
     validate_before_the_end,
 )
 from gcvideo.commands.running.ranks import limit_waiting, together, with_cluster
@@ -42,80 +38,14 @@ from gcvideo.commands.running.trainer_options import (
     say_time_is_over,
     time_limit,
 )
-from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.errors import InputError
-from gcvideo.tracking.checkpoint_io import RunTrainer, with_checkpoint_io
+from gcvideo.tracking.checkpoint_io import with_checkpoint_io
 from gcvideo.tracking.preemption import Preempted
 from gcvideo.tracking.progress import shows_bar
 from gcvideo.tracking.run import RunTracker
-from gcvideo.training.task import ActionRecognition
-
-_SKIPPED = {"model", "train_dataloaders", "val_dataloaders", "dataloaders", "datamodule", "weights_only", "verbose"}
 
 
-def run(command: str, arguments: list[str]) -> int:
-    """Runs ``gcvideo fit``, ``validate`` or ``test``; gives the exit code."""
-    hush_lightning()
-    import_all_parts()
-    arguments, configs = with_found_configs(arguments)
-    run_cli(command, arguments, configs)
-    return 0
-
-
-def hush_lightning() -> None:
-    """Our own lines say what a user needs."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def build(arguments: list[str]) -> ActionRecognition:
-    """The task that ``gcvideo fit`` with these arguments would train; nothing is run, no video is opened."""
-    import_all_parts()
-    arguments, configs = with_found_configs(arguments)
-    task: ActionRecognition = run_cli("fit", arguments, configs, only_build=True).model
-    return task
-
-
-def parser_of(command: str) -> LightningArgumentParser:
-    """The options of one command; nothing is run."""
-    try:
-        run_cli(command, None, [])
-    except _ParserOnly as built:
-        return built.parser
-    raise AssertionError("the command line stops before it parses")
-
-
-def run_cli(
-    command: str, arguments: list[str] | None, config_files: list[Path], *, only_build: bool = False
-) -> LightningCLI:
-    """Builds the command line of one command, which runs it; without arguments it stops at its parser."""
-
-    class CommandLine(VideoCLI):
-        configs = config_files
-        stops_when_built = only_build
-        default_name = config_files[-1].stem if config_files else command
-
-        @staticmethod
-        def subcommands() -> dict[str, set[str]]:
-            return {command: _SKIPPED}
-
-    quiet = {"exit_on_error": False, "allow_abbrev": False, "formatter_class": HelpFormatter}
-    texts = {"usage": f"gcvideo {command} --config NAME_OR_FILE [--any.key=value ...]", "description": teach(command)}
-    return CommandLine(
-        ActionRecognition,
-        VideoDataModule,
-        subclass_mode_data=True,
-        save_config_callback=None,
-        trainer_class=RunTrainer,
-        trainer_defaults=dict(TRAINER_DEFAULTS),
-        seed_everything_default=0,
-        parser_kwargs={**quiet, "prog": "gcvideo", command: quiet | texts},
-        auto_configure_optimizers=False,
-        args=None if arguments is None else [command, *arguments],
-    )
-
-
-class _ParserOnly(Exception):
+class ParserOnly(Exception):
     """Carries a parser that was wanted for itself."""
 
     def __init__(self, parser: LightningArgumentParser) -> None:
@@ -139,7 +69,7 @@ class VideoCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses without Lightning's warning that arguments were given in Python."""
         if args is None:
-            raise _ParserOnly(self._parser(next(iter(self.subcommands()))))
+            raise ParserOnly(self._parser(next(iter(self.subcommands()))))
         options = self._parser(next(iter(self.subcommands())))
         for config in self.configs:
             check_config(config, options)
@@ -223,7 +153,8 @@ class VideoCLI(LightningCLI):
         with explained_disk(self.tracker):
             try:
                 taken_up, all_ranks = self.config[subcommand].ckpt_path, together(self.trainer, self.tracker)
-                with explained_loading(taken_up), explained_checks(), all_ranks:
+                workers = explained_workers(self.tracker.folder)
+                with explained_loading(taken_up), explained_checks(), workers, all_ranks:
                     super()._run_subcommand(subcommand)
             except Preempted as stop:
                 raise stopped(stop, self.trainer, self.tracker.folder) from stop
