@@ -7,11 +7,14 @@ BIN := .venv/bin
 demo: .venv/installed
 	$(BIN)/gcvideo demo
 
+# Two processes of one thread each: with two threads each they would wait for one another most of the time.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: .venv/installed-test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-all: .venv/installed-test
-	$(BIN)/python -m pytest --everything
+	$(PYTEST) --everything
 
 lint: .venv/installed-test
 	$(BIN)/ruff check

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gcvideo.tracking.metrics_log import read_metrics
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a processor"),
+]
+
+
+def _losses(folder: Path) -> list[float]:
+    return [row["train/loss"] for row in read_metrics(folder) if "train/loss" in row]
+
+
+def test_compiled_network_learns_as_the_plain_one_and_is_saved_under_the_same_names(fit: Callable[..., Path]) -> None:
+    """Also continued by a run that does not compile: a checkpoint does not tell."""
+    options = ["--trainer.precision=32", "--model.dropout=0"]
+    plain = fit("plain", *options)
+    compiled = fit("compiled", *options, "--model.compile=true", "--trainer.max_epochs=1")
+    assert _losses(compiled) == pytest.approx(_losses(plain)[:3], rel=1e-4)
+    fit("compiled", *options, "--ckpt_path=last")
+    assert _losses(compiled) == pytest.approx(_losses(plain), rel=1e-3)
