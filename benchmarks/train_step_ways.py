@@ -23,7 +23,7 @@ from gcvideo.models.network import Network
 from gcvideo.models.sites import Insertion
 from gcvideo.records import Batch
 from gcvideo.training.finite_steps import gradient_norm
-from gcvideo.training.fused import align_gradients, fuse
+from gcvideo.training.fused import fuse, prepare_step
 from gcvideo.training.parameter_groups import parameter_groups
 from gcvideo.training.task import ActionRecognition
 
@@ -159,13 +159,13 @@ def _ours(way: Way, batches: Batches) -> tuple[nn.Module, Optimizer, Callable[[]
 
     optimizer = task.make_optimizer(parameter_groups(task.network))
     fuse(optimizer)
-    optimizer.register_step_pre_hook(lambda *_: _judge(task))
+    optimizer.register_step_pre_hook(lambda *_: _judge(task, optimizer))
     return task.network, optimizer, loss
 
 
-def _judge(task: ActionRecognition) -> None:
+def _judge(task: ActionRecognition, optimizer: Optimizer) -> None:
     """Before its step."""
-    align_gradients(task.parameters())
+    prepare_step(optimizer)
     assert torch.isfinite(gradient_norm(task))
 
 

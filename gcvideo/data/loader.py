@@ -10,7 +10,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from gcvideo.data.dataset import VideoDataset
-from gcvideo.data.pools import begin_as_a_worker
+from gcvideo.data.pools import begin_as_a_worker, hear_the_parent_alone
 from gcvideo.data.sampler import EpochSampler
 from gcvideo.records import Batch, Sample
 
@@ -70,5 +70,6 @@ def batch_loader(
 
 
 def _begin(parent: int, number: int) -> None:
-    """Also ends with its parent while a decoder hangs in it."""
+    """Also ends with its parent while a decoder hangs in it, and not before it."""
     begin_as_a_worker(parent)
+    hear_the_parent_alone(parent)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 
 _PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
+_STOP = {signal.SIGTERM, *([signal.SIGUSR1] if os.name == "posix" else [])}
 
 
 @contextmanager
@@ -48,6 +49,24 @@ def begin_as_a_worker(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.name == "posix" and os.getppid() != parent:  # it ended before the kernel was told
         os._exit(1)
+
+
+def hear_the_parent_alone(parent: int) -> None:
+    """SIGTERM and SIGUSR1 go to all processes of a job; what trains saves then, and needs its workers until it has.
+
+    Only SIGTERM from ``parent`` itself ends this process, at once, also in a decoder that hangs. Processes that it
+    starts hear neither signal. (On Linux; elsewhere nothing is changed.)
+    """
+    if hasattr(signal, "sigwaitinfo") and sys.platform == "linux":
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)  # of this thread, and of all that it starts
+        threading.Thread(target=_wait_for_the_parent, args=(parent,), name="stop-signals", daemon=True).start()
+
+
+def _wait_for_the_parent(parent: int) -> None:
+    while True:
+        received = signal.sigwaitinfo(_STOP)
+        if received.si_signo == signal.SIGTERM and received.si_pid == parent:
+            os._exit(0)
 
 
 def _end(number: int, frame: object) -> None:

@@ -14,8 +14,9 @@ EVERY_S = 0.25
 class Agreement:
     """Asks all ranks every ``EVERY_S`` seconds or so, always after the same step on each.
 
-    How many steps that is comes from the slowest rank's step, told in the same message; the first one asks. Where
-    something else is repeated that takes another time, a new one is needed.
+    How many steps that is comes from the slowest rank's step, told in the same message; the first one asks. From one
+    time to the next it grows by half at most, for steps may become slower: batches that were read ahead go first.
+    Where something else is repeated that takes another time, a new one is needed.
     """
 
     def __init__(self) -> None:
@@ -34,7 +35,8 @@ class Agreement:
         at = time.monotonic()
         step_s = (at - self._asked_at) / (self._steps - self._steps_left) if self._asked_at else EVERY_S
         told = any_rank(trainer, [*(float(wish) for wish in wishes), step_s])
-        self._steps = self._steps_left = max(1, min(1000, int(EVERY_S / max(told[-1], 1e-6))))
+        steps = int(EVERY_S / max(told[-1], 1e-6))
+        self._steps = self._steps_left = max(1, min(steps, self._steps + max(1, self._steps // 2), 1000))
         self._asked_at = at
         return told[:-1]
 

@@ -18,7 +18,8 @@ _BEFORE_VALIDATION_S = 30  # a checkpoint older than this is renewed before the 
 class LastCheckpoint(ModelCheckpoint):
     """Saves what a run needs to go on with the very next batch, and ends it when a signal came.
 
-    Within an epoch it saves before a batch, when all of the step before it is done and logged. During a validation
+    It saves after the first step, so that there is something to go on from, and the disk is known to hold it. Within an
+    epoch it saves before a batch, when all of the step before it is done and logged. During a validation
     nothing is saved: the run goes on from where it was last saved, at most half a minute and a step before the end of
     the epoch, and validates then.
 
@@ -66,6 +67,7 @@ class LastCheckpoint(ModelCheckpoint):
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Its batches take another time than steps, as do those of precise norms before them; the first one asks."""
         super().on_validation_start(trainer, pl_module)
+        self.signals.listen()  # after a fit Lightning has set its own handlers again
         self._agreement = Agreement()
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -116,7 +118,7 @@ class LastCheckpoint(ModelCheckpoint):
 
     def _is_time(self, is_last_step: bool) -> bool:
         age_s = time.monotonic() - self._saved_at
-        if is_last_step and (age_s >= _BEFORE_VALIDATION_S or self.saved_step is None):
+        if self.saved_step is None or (is_last_step and age_s >= _BEFORE_VALIDATION_S):
             return True
         return bool(self.every_minutes) and age_s >= 60 * self.every_minutes
 
@@ -129,9 +131,12 @@ class LastCheckpoint(ModelCheckpoint):
         self._note_saved(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves after the epoch and its validation."""
+        """Saves after the epoch and its validation; an epoch may be a single step."""
         super().on_train_epoch_end(trainer, pl_module)
         self._note_saved(trainer)
+        (told,) = self._agreement.largest(trainer, [self.signals.number], now=True)
+        if told:
+            raise Preempted(told, self.saved_step)
 
     def _note_saved(self, trainer: Trainer) -> None:
         self.saved_step, self._saved_at = trainer.global_step, time.monotonic()

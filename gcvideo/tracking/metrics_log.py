@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,14 @@ def cut_metrics(folder: Path, step: int) -> None:
     """Drops the rows from a step on: a run that continues there writes them again, and each stands once."""
     rows = [row for row in read_metrics(folder) if row["step"] < step]
     write_whole(folder / FILE_NAME, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def sync_metrics(folder: Path) -> None:
+    """Returns when the rows are on the disk, so that they outlive a power failure."""
+    path = folder / FILE_NAME
+    if path.is_file():
+        with naming(path), path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def _json_number(value: Any) -> float | int | str:

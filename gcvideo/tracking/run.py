@@ -15,7 +15,8 @@ from lightning.pytorch.loggers import WandbLogger
 from gcvideo.errors import InputError
 from gcvideo.safe_load import load_safely
 from gcvideo.tracking.checkpoints import checkpoints_without_folder
-from gcvideo.tracking.metrics_log import MetricsLog, cut_metrics
+from gcvideo.tracking.metrics_log import MetricsLog, cut_metrics, sync_metrics
+from gcvideo.tracking.wandb_account import wandb_settings
 from gcvideo.tracking.wandb_history import rows_lost
 from gcvideo.tracking.wandb_run import start_wandb
 from gcvideo.tracking.whole_files import is_full, remove_leftovers, write_whole
@@ -53,9 +54,12 @@ class RunTracker(Callback):
     ) -> None:
         self.folder, self.is_new, self.name, self.job_type = folder, is_new, name, job_type
         self.config, self.use_wandb, self.ckpt_path = config, use_wandb, ckpt_path
+        if use_wandb:
+            wandb_settings()  # what W&B refuses is said before the videos are indexed
         self.wandb: WandbLogger | None = None
         self._wandb_run_id: str | None = None
         self._at_step: int | None = None
+        self._step = 0
         self._is_set_up = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -74,18 +78,27 @@ class RunTracker(Callback):
         if trainer.is_global_zero and self.use_wandb:
             self._open_wandb(trainer)
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The checkpoint is taken up: what does not fit this run has been refused, and the folder left as it was."""
+        if trainer.is_global_zero:
+            text = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
+            write_whole(self.folder / "config.yaml", text)
+            cut_metrics(self.folder, self._step)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """The rows before a checkpoint are on the disk before it is."""
+        if trainer.is_global_zero and self.job_type == "fit":
+            sync_metrics(self.folder)
+
     def state_dict(self) -> dict[str, Any]:
         """Kept in every checkpoint."""
         return {"wandb_run_id": self._wandb_run_id}
 
     def _open_folder(self) -> None:
-        self._wandb_run_id, step = _state_in(self.ckpt_path)
-        self._at_step = None if self.job_type == "fit" else step
+        self._wandb_run_id, self._step = _state_in(self.ckpt_path)
+        self._at_step = None if self.job_type == "fit" else self._step
         if self.job_type == "fit":
-            text = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
             remove_leftovers(self.folder)
-            write_whole(self.folder / "config.yaml", text)
-            cut_metrics(self.folder, step)
 
     def _open_wandb(self, trainer: Trainer) -> None:
         self.wandb = start_wandb(
@@ -97,7 +110,7 @@ class RunTracker(Callback):
             at_step=self._at_step,
         )
         if self._wandb_run_id is not None and self.job_type == "fit":
-            for row in rows_lost(self.folder, self._wandb_run_id):
+            for row in rows_lost(self.folder, self._wandb_run_id, self._step):
                 self.wandb.log_metrics({name: float(row[name]) for name in row if name != "step"}, row["step"])
         self._wandb_run_id = self.wandb.experiment.id
         trainer.loggers = [*trainer.loggers, self.wandb]

@@ -19,7 +19,7 @@ _READ_SECONDS = 120
 _STEP = "trainer/global_step"  # how Lightning's logger names it
 
 
-def rows_lost(folder: Path, run_id: str) -> list[dict[str, Any]]:
+def rows_lost(folder: Path, run_id: str, before: int) -> list[dict[str, Any]]:
     """The rows of metrics.jsonl that the files of a W&B run in the same folder do not hold, in their order.
 
     W&B writes offline history every 15 s or so, and a process that is killed does not write the rest.
@@ -27,8 +27,9 @@ def rows_lost(folder: Path, run_id: str) -> list[dict[str, Any]]:
     Args:
         folder: the run folder.
         run_id: of the W&B run; it has a file for each time it was started.
+        before: the optimizer step that the run goes on from; later rows come again anyway.
     """
-    rows = read_metrics(folder)
+    rows = [row for row in read_metrics(folder) if row["step"] < before]
     if not rows:
         return []
     held: defaultdict[int, set[str]] = defaultdict(set)
@@ -42,12 +43,12 @@ def _history(started: Path) -> Iterator[dict[str, Any]]:
     """The rows that W&B's own reader finds; of a file that it cannot read, those before that place."""
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(started)]
     try:
-        text = subprocess.run(command, capture_output=True, text=True, timeout=_READ_SECONDS, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired) as error:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_READ_SECONDS, check=True)
+        records = [json.loads(line) for line in done.stdout.splitlines()]
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
         log.warning(f"W&B's record {started} cannot be read ({error}); its rows are logged again")
         return
-    for line in text.splitlines():
-        record = json.loads(line)
+    for record in records:
         row = record.get("history", {}).get("item", {})
         if _STEP in row:
             yield row

@@ -69,7 +69,8 @@ class AveragedWeights(WeightAveraging):
 
     Args:
         decay: of the average, a step, 0 to below 1; 0 takes the weights of the last step.
-        precise_bn: training batches, over all devices, that the statistics are computed from; 0 leaves them.
+        precise_bn: global training batches (each device reads its share of every one) that the statistics are computed
+            from; 0 leaves them.
     """
 
     def __init__(self, decay: float, precise_bn: int) -> None:

@@ -21,9 +21,10 @@ _NAMED = 8  # videos in a message
 class FiniteSteps(Callback):
     """Leaves out steps with a gradient that is not finite, counts them, and stops after too many in a row.
 
-    A loss that is not finite makes such a gradient, on all ranks, for the gradients are averaged over them. What such a
-    step leaves behind is what it found: weights, the optimizer's state, the statistics of the batch norms. The learning
-    rate goes on. It costs the norm of the gradient (which clipping needs anyway) and one look at it a step.
+    A loss that is not finite, and statistics of a batch norm that are not, make such a gradient (see ``saw``), on all
+    ranks, for the gradients are averaged over them. What such a step leaves behind is what it found: weights, the
+    optimizer's state, the statistics of the batch norms. The learning rate goes on. It costs the norms of the gradient
+    (which clipping needs anyway) and of the statistics, and one look at them a step.
 
     Args:
         max_in_a_row: steps, at least 1; with 16-bit floats the first ones seek the scale of the loss.
@@ -53,9 +54,18 @@ class FiniteSteps(Callback):
             self._videos, self._losses = [], []
         self._videos.append(batch.video_indices)
 
-    def saw(self, loss: Tensor) -> None:
-        """Remembers the loss of a batch of this rank, so that the videos can be named that spoiled a step."""
-        self._losses.append(loss.detach())
+    def saw(self, loss: Tensor) -> Tensor:
+        """Remembers the loss of a batch of this rank, so that the videos can be named that spoiled a step.
+
+        Returns:
+            The loss; where it is not finite (and its gradient may be, all the same), or the statistics of a norm are
+            not, one whose gradient is NaN.
+        """
+        statistics = [buffer for buffer, _ in self._kept if buffer.is_floating_point()]
+        size = torch.nn.utils.get_total_norm(statistics) if statistics else torch.zeros_like(loss)
+        marked = loss * torch.where(torch.isfinite(loss.detach() + size.to(loss)), 1.0, torch.nan)
+        self._losses.append(marked.detach())
+        return marked
 
     def judge(self, trainer: Trainer, pl_module: LightningModule, norm: Tensor) -> bool:
         """Whether the step may be taken; else its gradients are dropped and the statistics put back.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
+from torch.optim import SGD, Optimizer
 
 _DEVICES = ("cpu", "cuda", "mps")  # with kernels of torch's own
 
@@ -18,7 +16,9 @@ def fuse(optimizer: Optimizer) -> None:
     nobody could judge or clip them before.
     """
     for group in optimizer.param_groups:
-        is_free = "fused" in group and group["fused"] is None and not group.get("foreach")
+        is_free = (
+            "fused" in group and group["fused"] is None and not group.get("foreach") and not group.get("dampening")
+        )
         if is_free and all(parameter.device.type in _DEVICES for parameter in group["params"]):
             group["fused"] = True
 
@@ -35,11 +35,20 @@ def align_states(optimizer: Optimizer) -> None:
                 state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
-def align_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Brings gradients into the memory layout of their weights, where something else than autograd has set them."""
-    for parameter in parameters:
-        if parameter.grad is not None and _order(parameter.grad) != _order(parameter):
-            parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
+def prepare_step(optimizer: Optimizer) -> None:
+    """Brings gradients into the memory layout of their weights, where something else than autograd has set them.
+
+    SGD begins with a momentum of zero, which is what it does without one; its fused kernel takes a momentum for all
+    weights of a group or for none, and those of a stage that was held have none yet.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.grad is None:
+                continue
+            if _order(parameter.grad) != _order(parameter):
+                parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
+            if isinstance(optimizer, SGD) and group["fused"] and group["momentum"]:
+                optimizer.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
 
 
 def _order(tensor: Tensor) -> list[int]:

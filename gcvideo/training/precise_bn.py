@@ -78,6 +78,16 @@ def set_precise_statistics(network: Network, norms: Sequence[_BatchNorm], batche
 
 
 @contextmanager
+def keeping_statistics(network: nn.Module) -> Iterator[None]:
+    """What passes through the norms in training leaves no trace in their running statistics."""
+    kept = [(buffer, buffer.clone()) for norm in norms_in_training(network) for buffer in norm.buffers()]
+    yield
+    with torch.no_grad():
+        for buffer, value in kept:
+            buffer.copy_(value)
+
+
+@contextmanager
 def _normalising_by_batch(norms: Sequence[_BatchNorm], sums: Sequence[_ChannelSums]) -> Iterator[None]:
     """The norms add up what comes into them, and move no running statistics; afterwards they are as before."""
     before = [(norm.training, norm.track_running_stats) for norm in norms]

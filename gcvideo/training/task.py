@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
@@ -24,9 +25,10 @@ from gcvideo.records import Batch, Evaluation
 from gcvideo.training.averaging import AveragedWeights, check_averaging, trained_state
 from gcvideo.training.class_weights import ClassWeights, check_class_weights, weigh_targets, weights_of_run
 from gcvideo.training.finite_steps import FiniteSteps, gradient_norm
-from gcvideo.training.fused import align_gradients, align_states, fuse
+from gcvideo.training.fused import align_states, fuse, prepare_step
 from gcvideo.training.mixing import Mixing
 from gcvideo.training.parameter_groups import NoDecay, StageRates, check_groups, parameter_groups, scale_rates
+from gcvideo.training.precise_bn import keeping_statistics
 from gcvideo.training.run_length import run_length
 from gcvideo.training.schedule import Schedule
 from gcvideo.training.seeds import seed_batch
@@ -70,8 +72,9 @@ class ActionRecognition(LightningModule):
         ema: decay, a step, of a moving average of the weights, which is what is validated and saved; training goes on
             with the weights themselves. 0 is off, 0.999 usual; in the beginning it is (1 + n) / (10 + n) after n steps,
             as in TensorFlow's ExponentialMovingAverage.
-        precise_bn: training batches, over all devices, that the statistics of the batch norms are computed from before
-            each validation (Wu and Johnson, https://arxiv.org/abs/2105.07576). 0 is off, 200 usual in PySlowFast.
+        precise_bn: global training batches (each device reads its share of every one) that the statistics of the batch
+            norms are computed from before each validation (Wu and Johnson, https://arxiv.org/abs/2105.07576). 0 is off,
+            200 usual in PySlowFast.
         max_skipped: steps in a row that are left out because their gradient is not finite before the run stops.
         channels_last: memory layout channels_last_3d (faster where convolutions are; the same results).
         compile: whether the network goes through torch.compile, which takes minutes at first and is faster then.
@@ -171,13 +174,13 @@ class ActionRecognition(LightningModule):
         if valid.any():  # what could not be read is not mixed into the rest, nor into the norms' statistics
             clips, labels = clips[valid], labels[valid]
         clips, targets = self.mixing(clips, labels, self.num_classes)
-        logits = self(clips).float()
+        with nullcontext() if valid.any() else keeping_statistics(self.network):
+            logits = self(clips).float()
         counted = weigh_targets(targets, self.loss_weights, self.mixing.label_smoothing)
-        loss = cross_entropy(logits, counted) * valid.any()
+        loss = self.finite_steps.saw(cross_entropy(logits, counted) * valid.any())
         hits = (logits.argmax(dim=1) == targets.argmax(dim=1)).float().mean() * valid.any()
         for name, value in {"train/loss": loss, "train/top1": hits}.items():  # of the batches of all ranks
             self.log(name, value, prog_bar=True, batch_size=len(clips), sync_dist=True)
-        self.finite_steps.saw(loss)
         return loss
 
     def configure_gradient_clipping(
@@ -187,7 +190,7 @@ class ActionRecognition(LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Logs the norm of the gradient, leaves a step out where it is not finite, and clips."""
-        align_gradients(self.parameters())
+        prepare_step(optimizer)
         norm = gradient_norm(self)
         self.log("train/grad_norm", norm, batch_size=1)
         if self.finite_steps.judge(self.trainer, self, norm):

@@ -11,7 +11,10 @@ import sys
 
 from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.run import get_args_parser
 from torch.distributed.run import main as torchrun
+
+_WARNED = "--signals-to-handle"
 
 
 def run(arguments: list[str]) -> int:
@@ -21,6 +24,8 @@ def run(arguments: list[str]) -> int:
         0, or the exit code of the rank of this machine that ended the job; 128 + n where signal n ended that rank, or
         torchrun itself.
     """
+    if _WARNED in get_args_parser().format_help():  # since torch 2.9
+        arguments = [_WARNED, "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1", *arguments]
     try:
         torchrun(arguments)
     except ChildFailedError as error:
@@ -29,7 +34,7 @@ def run(arguments: list[str]) -> int:
         return failure.exitcode if failure.exitcode >= 0 else 128 - failure.exitcode
     except SignalException as error:
         print(f"torchrun: ended by {error.sigval.name}, and the job with it", file=sys.stderr)
-        return 128 + error.sigval
+        return 143 if error.sigval == signal.SIGUSR1 else 128 + error.sigval  # both say: save, and come again
     return 0
 
 

@@ -10,7 +10,7 @@
 #   NODE_RANK    which of them this is, 0 to NODES - 1; default 0
 #   MASTER_ADDR  address of machine 0, which the others can reach; needed from two machines on
 #   MASTER_PORT  a port that is free there; default 29500
-#   RUN_DIR      run folder (shared by all machines); if it has a last.ckpt, the run continues from it
+#   RUN_DIR      run folder (shared by all machines); if it has a checkpoint, the run continues from the last one
 #   PYTHON       the interpreter that has gcvideo; default: python
 #
 # Exit code: 0, or that of the rank that ended first (143: preempted; 137: killed). torchrun itself says 1 for all.
@@ -33,7 +33,7 @@ fi
 run=()
 if [ -n "${RUN_DIR:-}" ]; then
   run+=(--run_dir "$RUN_DIR")
-  if [ -f "$RUN_DIR/last.ckpt" ]; then
+  if [ -f "$RUN_DIR/last.ckpt" ] || [ -f "$RUN_DIR/previous.ckpt" ]; then
     run+=(--ckpt_path last)
   fi
 fi

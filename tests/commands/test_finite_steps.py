@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -106,3 +107,25 @@ def test_norm_of_the_gradient_is_logged_before_it_is_clipped(fit: Fit) -> None:
 def test_a_number_of_steps_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="max_skipped is 0; expected at least 1 step in a row"):
         FiniteSteps(0)
+
+
+@pytest.mark.parametrize("spoiled", ["loss", "statistics"])
+def test_loss_with_a_finite_gradient_spoils_the_step_where_it_or_a_norm_is_not_finite(spoiled: str) -> None:
+    """A constant has no gradient; features of 1e20 leave a finite loss and an infinite variance."""
+    norm = torch.nn.BatchNorm1d(2)
+    module: Any = torch.nn.Sequential(norm)
+    steps, trainer = FiniteSteps(3), SimpleNamespace(accumulate_grad_batches=1)
+    steps.on_train_batch_start(trainer, module, SimpleNamespace(video_indices=torch.arange(4)), 0)  # type: ignore[arg-type]
+    x = torch.tensor([[1.0, 2.0], [3.0, 1.0]]) * (1e20 if spoiled == "statistics" else 1)
+    loss = module(x).square().mean() + (float("inf") if spoiled == "loss" else 0)
+    assert torch.isfinite(loss) == (spoiled == "statistics")
+    steps.saw(loss).backward()
+    assert not torch.isfinite(norm.weight.grad).any()
+
+
+def test_sound_loss_is_not_touched() -> None:
+    steps, weight = FiniteSteps(3), torch.randn(5, requires_grad=True)
+    loss = weight.square().sum()
+    marked = steps.saw(loss)
+    assert torch.equal(marked, loss)
+    assert torch.equal(*(torch.autograd.grad(one, weight, retain_graph=True)[0] for one in (marked, loss)))

@@ -119,7 +119,7 @@ def test_checkpoint_that_cannot_be_written_ends_the_run_and_leaves_nothing_half(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     line = _error(capsys.readouterr().err)
-    assert re.fullmatch(rf"gcvideo: error: checkpoint {folder}/best.ckpt cannot be written: File too large; .*", line)
+    assert re.fullmatch(rf"gcvideo: error: checkpoint {folder}/last.ckpt cannot be written: File too large; .*", line)
     assert {path.name for path in folder.iterdir()} == {"config.yaml", "metrics.jsonl"}
 
 

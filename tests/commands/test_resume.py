@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from typing import Any
 
 import pytest
 import torch
+from lightning import Trainer
 
+from gcvideo.tracking.last_checkpoint import LastCheckpoint
 from gcvideo.tracking.metrics_log import read_metrics
 from tests.commands.whole_runs import STEPS, WAYS, Job, Whole, equal
 from tests.training.rank_runs import descendants
@@ -65,6 +68,25 @@ def test_killed_loader_process_is_named_and_the_run_goes_on_exactly(whole: Whole
     assert equal(list(job.end()), list(expected))
 
 
+@pytest.mark.long
+def test_two_processes_go_on_as_one_with_the_same_videos_a_step(whole: Whole, tmp_path: Path) -> None:
+    """Norms are frozen, and nothing is drawn by chance: sums alone differ."""
+    still = ["--model.backbone.norm=frozen", "--model.dropout=0", "--model.mixing.mixup=0", "--model.ema=0"]
+    like, _ = whole(0, 2, "32")
+    alone, _ = whole(0, 1, "32")
+    one, two = Job(tmp_path / "one", [*alone.options, *still]), Job(tmp_path / "run", [*like.options, *still])
+    one.finish()
+    process = two.start()
+    two.wait_for_rows(process, 9)
+    os.killpg(process.pid, signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors.decode()
+    Job(two.folder, one.options).finish()
+    losses = [[row["train/loss"] for row in read_metrics(job.folder) if "train/loss" in row] for job in (one, two)]
+    assert len(losses[1]) == STEPS
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
 def _history(folder: Path) -> list[dict[str, Any]]:
     """The rows in W&B's files of a run, in the order in which they were begun."""
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json"]
@@ -95,6 +117,60 @@ def test_three_kills_leave_one_wandb_run_with_every_step(whole: Whole, tmp_path:
         if "train/loss" in row:
             losses.setdefault(int(row["trainer/global_step"]), set()).add(row["train/loss"])
     assert losses == {row["step"]: {row["train/loss"]} for row in expected[1] if "train/loss" in row}
+
+
+def test_run_that_was_killed_before_its_first_checkpoint_begins_anew(fit: Callable[..., Path], tmp_path: Path) -> None:
+    """The row of the first step is all that it can have left."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "metrics.jsonl").write_text('{"step": 0, "train/loss": 7.0}\n')
+    folder = fit("here", "--trainer.max_epochs=1")
+    assert [row["step"] for row in read_metrics(folder) if "train/loss" in row] == [0, 1, 2]
+
+
+def test_first_step_is_saved(fit: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[int] = []
+
+    def save(own: LastCheckpoint, trainer: Trainer) -> None:
+        saved.append(trainer.global_step)
+        own._note_saved(trainer)
+
+    monkeypatch.setattr(LastCheckpoint, "_save_within_epoch", save)
+    fit("here")
+    assert saved == [1]
+
+
+def test_refused_continuation_leaves_the_run_as_it_was(fit: Callable[..., Path]) -> None:
+    folder = fit("here", "--trainer.max_steps=4")
+    before = {name: (folder / name).read_bytes() for name in ("config.yaml", "metrics.jsonl", "last.ckpt")}
+    fit("here", "--ckpt_path=last", "--model.backbone.width=16", code=1)
+    assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+def test_other_seed_and_other_videos_are_told(
+    fit: Callable[..., Path], videos: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fit("here", "--trainer.max_epochs=1")
+    next((videos / "train" / "run").glob("*.mp4")).unlink()
+    caplog.clear()
+    fit("here", "--ckpt_path=last", "--seed_everything=5")
+    assert "the run began with seed 0 and goes on with 5: videos of this epoch may come twice" in caplog.text
+    assert re.search(
+        r"the run began with \d+ training videos and goes on with \d+: of this epoch some may", caplog.text
+    )
+
+
+def test_learning_rate_ends_at_zero_where_steps_become_larger_or_smaller(fit: Callable[..., Path]) -> None:
+    """14 videos: an epoch of seven steps, then epochs of three, and the other way round."""
+    for name, first, then in (("larger", 2, 4), ("smaller", 4, 2)):
+        fit(name, f"--data.batch_size={first}", "--trainer.max_epochs=1", "--model.schedule.warmup=0")
+        folder = fit(name, f"--data.batch_size={then}", "--trainer.max_epochs=3", "--model.schedule.warmup=0",
+                     "--ckpt_path=last")  # fmt: skip
+        done = {2: 7, 4: 3}[first]
+        rates = [row["lr-AdamW/pg1"] for row in read_metrics(folder) if "lr-AdamW/pg1" in row and row["step"] > done]
+        assert rates == sorted(rates, reverse=True)
+        full = read_metrics(folder)[0]["lr-AdamW/pg1"]
+        assert 0.4 * full < rates[0] < 0.8 * full, "a third of the run and a step are done"
+        assert rates[-1] < 0.1 * full
 
 
 def test_run_goes_on_again_and_again_by_steps(fit: Callable[..., Path]) -> None:

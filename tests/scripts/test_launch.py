@@ -88,14 +88,15 @@ def test_cores_are_shared_out(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_run_folder_with_a_checkpoint_is_continued(shell: Shell, tmp_path: Path, script: str) -> None:
+@pytest.mark.parametrize("kept", ["last.ckpt", "previous.ckpt"])
+def test_run_folder_with_a_checkpoint_is_continued(shell: Shell, tmp_path: Path, script: str, kept: str) -> None:
     program = {"torchrun.sh": "python", "slurm.sbatch": "srun"}[script]
     variables = {**_IN_SLURM, "GPUS": "2", "RUN_DIR": "runs/my run"}
     first = _arguments(shell(script, "--config", "folder", **variables).stdout, program)
     assert first[first.index("--run_dir") + 1] == "runs/my run"
     assert "--ckpt_path" not in first
     (tmp_path / "runs" / "my run").mkdir(parents=True)
-    (tmp_path / "runs" / "my run" / "last.ckpt").touch()
+    (tmp_path / "runs" / "my run" / kept).touch()
     again = _arguments(shell(script, "--config", "folder", **variables).stdout, program)
     place = again.index("--run_dir")
     assert again[:place] + again[place + 4 :] == first[:place] + first[place + 2 :]
@@ -165,5 +166,5 @@ def test_skypilot_task_starts_torchrun_on_each_machine(shell: Shell, tmp_path: P
     assert done.stdout.splitlines() == [
         *["NODES=2", "NODE_RANK=1", "GPUS=8", "MASTER_ADDR=10.0.0.1", "PYTHON=.venv/bin/python"],
         "RUN_DIR=/runs/slowonly_r50_8x8",
-        "--config kinetics400/slowonly_r50_8x8 --data.root /videos",
+        "--config kinetics400/slowonly_r50_8x8 --data.classes=null --data.manifest /videos/manifest.csv",
     ]

@@ -10,7 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer, RMSprop
 
-from gcvideo.training.fused import align_gradients, align_states, fuse
+from gcvideo.training.fused import align_states, fuse, prepare_step
 from tests.training.small_runs import small_data, small_fit, small_task, write_manifest
 
 MAKERS = [partial(SGD, lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-2), partial(AdamW, lr=0.1)]
@@ -29,7 +29,7 @@ def _trained(make: Any, gradients: torch.memory_format, *, fused: bool) -> list[
     for step in range(4):
         parameters[0].grad = torch.randn(8, 6, 3, 3, 3, generator=draw).to(memory_format=gradients)
         parameters[1].grad = torch.randn(7, generator=draw) if step != 2 else None
-        align_gradients(parameters)
+        prepare_step(optimizer)
         optimizer.step()
     return parameters
 

@@ -13,6 +13,7 @@ from gcvideo.commands.running.checkpoints import KEPT, find_file, find_last
 from gcvideo.errors import InputError
 from gcvideo.safe_load import load_safely
 from gcvideo.tracking.checkpoint_io import LAST, PREVIOUS
+from gcvideo.tracking.metrics_log import read_metrics
 from gcvideo.tracking.run import new_run_folder
 
 _NAMES = ("last", "best")
@@ -41,6 +42,8 @@ def choose_folder(run_dir: str | None, ckpt_path: str | None, name: str) -> Path
     Raises:
         InputError: if it cannot be made, or holds a run that would be overwritten.
     """
+    if run_dir == "":
+        raise InputError("--run_dir is empty (a shell variable that is not set?); name the folder", exit_code=2)
     if run_dir is None:
         folder = Path(ckpt_path).parent if ckpt_path else new_run_folder(name)
     else:
@@ -87,8 +90,7 @@ def _check_holds_no_run(folder: Path) -> None:
         raise InputError(
             f"run folder {folder} holds a run already: continue it with --ckpt_path last, or name another --run_dir"
         )
-    record = folder / "metrics.jsonl"
-    if record.is_file() and record.stat().st_size > 0:
+    if any(row["step"] > 0 for row in read_metrics(folder)):  # a run saves after its first step
         raise InputError(
             f"run folder {folder} holds the record of a run that left no checkpoint: delete it, "
             "or name another --run_dir"

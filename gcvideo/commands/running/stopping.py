@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from pathlib import Path
 
@@ -9,12 +10,14 @@ from lightning import Trainer
 
 from gcvideo.commands.running.folders import to_go_on
 from gcvideo.errors import InputError
-from gcvideo.tracking.checkpoint_io import LAST
-from gcvideo.tracking.preemption import EXIT_CODE, Preempted, requeue_in_slurm, was_requeued
+from gcvideo.tracking.checkpoint_io import LAST, PREVIOUS
+from gcvideo.tracking.preemption import EXIT_CODE, SIGNALS, Preempted, requeue_in_slurm, was_requeued
 
 
 def stopped(stop: Preempted, trainer: Trainer, folder: Path) -> BaseException:
     """What a run raises that a signal has stopped: one line of the first process; 143 of all."""
+    for number in SIGNALS:  # srun ends all ranks when the first has ended; this one has a job to put back
+        signal.signal(number, signal.SIG_IGN)
     if not trainer.is_global_zero:
         return SystemExit(EXIT_CODE)
     let_children_end()
@@ -31,7 +34,8 @@ def _saved(stop: Preempted, trainer: Trainer) -> str:
 
 def last_of_requeued(run_dir: str | None) -> str | None:
     """``last`` where SLURM runs a job again that has left a checkpoint: the same command goes on."""
-    is_there = run_dir is not None and (Path(run_dir).expanduser() / LAST).exists()
+    folder = Path(run_dir).expanduser() if run_dir else None
+    is_there = folder is not None and any((folder / name).exists() for name in (LAST, PREVIOUS))
     return "last" if is_there and was_requeued() else None
 
 
