@@ -1,50 +1,40 @@
 """Time and peak memory of every block, beside its textbook form, pytorchvideo's and mmcv's: forward and backward.
 
     .venv/bin/python benchmarks/blocks.py [--runs 20] [--batch 2] [--device cpu] [--layout channels_last_3d]
-    .venv/bin/python benchmarks/blocks.py --memory
+    .venv/bin/python benchmarks/blocks.py --memory [--batch 2] [--device cpu] [--layout channels_last_3d]
 
 For the times all stand in one process and take turns, so that what else the machine does falls on all; medians are
-compared. Peak memory is that of a fresh process for each, above what it held before.
+compared. Peak memory is that of a fresh process for each, above what it held before, on the device that is named.
+Every run begins without gradients, so that none adds to those of the run before.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import warnings
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
+from blocks_peers import CONTEXT, MMCV_CONTEXT, forms_of
 from side_by_side import Work, in_fresh_process, medians, peak_mib, take_turns
 from torch import Tensor, nn
 
 from gcvideo.commands._tables import table
-from gcvideo.models.blocks.efficient_channel import EfficientChannel
-from gcvideo.models.blocks.efficient_channel_ns import EfficientChannelNS
-from gcvideo.models.blocks.global_context import GlobalContext
-from gcvideo.models.blocks.non_local import PAIRWISE, NonLocal
-from gcvideo.models.blocks.se_grouped import SEGrouped
-from gcvideo.models.blocks.se_var1 import SEVar1
-from gcvideo.models.blocks.se_var2 import SEVar2
-from gcvideo.models.blocks.se_var3 import SEVar3
-from gcvideo.models.blocks.simplified_non_local import SimplifiedNonLocal
-from gcvideo.models.blocks.squeeze_excitation import SqueezeExcitation
+from gcvideo.models.blocks.non_local import PAIRWISE
 
-SITES = {"res3 8x28x28": (512, 8, 28, 28), "res4 8x14x14": (1024, 8, 14, 14)}  # of Slow R50 8x8 at 224 px
-SUB = (1, 2, 2)
+SITES = {  # of Slow R50 8x8 at 224 px
+    "res2 8x56x56": (256, 8, 56, 56),
+    "res3 8x28x28": (512, 8, 28, 28),
+    "res4 8x14x14": (1024, 8, 14, 14),
+    "res5 8x7x7": (2048, 8, 7, 7),
+}
+MEMORY_SITE = "res4 8x14x14"
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last_3d": torch.channels_last_3d}
-CONTEXT: dict[str, Callable[[int], Any]] = {
-    "GC": GlobalContext,
-    "SNL": SimplifiedNonLocal,
-    "SE": SqueezeExcitation,
-    "SE-Var1": SEVar1,
-    "SE-Var2": SEVar2,
-    "SE-Var3": SEVar3,
-    "SE-GC1": partial(SEGrouped, groups=16),
-    "ECA": EfficientChannel,
-    "ECA-NS": EfficientChannelNS,
+AT: dict[str, list[str]] = {  # the blocks of each site: networks have NL in res3 and res4, SE everywhere
+    "res2 8x56x56": [*MMCV_CONTEXT, "SE", "ECA"],
+    "res3 8x28x28": [*PAIRWISE, *CONTEXT],
+    "res4 8x14x14": [*PAIRWISE, *CONTEXT],
+    "res5 8x7x7": list(CONTEXT),
 }
 
 
@@ -55,100 +45,84 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--layout", choices=list(LAYOUTS), default="contiguous", help="of the features and weights")
-    parser.add_argument("--memory", action="store_true", help="peak memory at the last site, contiguous")
+    parser.add_argument("--memory", action="store_true", help=f"peak memory at {MEMORY_SITE}")
     parser.add_argument("--one", nargs=3, metavar=("SITE", "BLOCK", "FORM"), help="measures one peak, in this process")
     options = parser.parse_args()
+    _check_device(parser, options)
     if options.one:
-        print(_peak(*options.one, options.batch))
+        print(_peak(options, *options.one))
         return
     where = f"torch {torch.__version__}, {torch.get_num_threads()} threads, {options.device}"
     print(f"{where}, batch {options.batch}, fp32, {options.layout}")
     if options.memory:
-        site = list(SITES)[-1]
-        peaks = {name: {form: _in_fresh_process(site, name, form, options) for form in forms} for name, forms in _all()}
-        print(table([f"MiB, {site}", *_COLUMNS, "best other / ours"], [_row(*item) for item in peaks.items()]))
+        rows = [_row(name, _peaks(name, options)) for name in AT[MEMORY_SITE]]
+        print(table([f"MiB, {MEMORY_SITE}", *_COLUMNS, "best other / ours"], rows))
         return
     rows = []
-    for site, (channels, *size) in SITES.items():
-        how: dict[str, Any] = {"device": options.device, "memory_format": LAYOUTS[options.layout]}
-        x = torch.randn(options.batch, channels, *size).to(**how)
-        for name, _ in _all():
-            works = {form: _step(block.to(**how), x) for form, block in _forms(channels, name).items()}
-            rows.append(_row(f"{site} {name}", medians(take_turns(works, options.runs))))
+    for site, names in AT.items():
+        x = _features(site, options)
+        for name in names:
+            steps = {form: _Step(block, x, options) for form, block in forms_of(x.shape[1], name).items()}
+            times = take_turns(steps, options.runs, before=partial(_clear, steps))
+            rows.append(_row(f"{site} {name}", medians(times)))
     for positions in (6272,):
         cores = _cores(positions, options)
         rows += [_row(name, medians(take_turns(works, options.runs))) for name, works in cores.items()]
     print(table(["milliseconds", *_COLUMNS, "best other / ours"], rows))
 
 
-def _all() -> list[tuple[str, list[str]]]:
-    """Every block, and the forms in which there is one at the last site."""
-    channels = list(SITES.values())[-1][0]
-    return [(name, list(_forms(channels, name))) for name in (*PAIRWISE, *CONTEXT)]
+def _check_device(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    kind = torch.device(options.device).type
+    if kind == "cuda" and not torch.cuda.is_available():
+        parser.error(f"--device {options.device}: torch sees no GPU here; leave it out for the processor")
+    if (options.memory or options.one) and kind not in ("cpu", "cuda"):
+        parser.error(f"--memory cannot measure on --device {options.device}; take cpu or cuda")
 
 
-def _forms(channels: int, name: str) -> dict[str, Any]:
-    """A block of that name by ours, the textbook, and others."""
-    if name in PAIRWISE:
-        return _blocks(channels, name)
-    block = CONTEXT[name](channels)
-    return {"ours": block, "textbook": _Textbook(block)}
+def _peaks(name: str, options: argparse.Namespace) -> dict[str, float]:
+    """MiB of each form in a process of its own."""
+    how = ["--batch", options.batch, "--device", options.device, "--layout", options.layout]
+    forms = forms_of(SITES[MEMORY_SITE][0], name)
+    return {form: in_fresh_process(__file__, *how, "--one", MEMORY_SITE, name, form) for form in forms}
 
 
-def _in_fresh_process(site: str, name: str, form: str, options: argparse.Namespace) -> float:
-    return in_fresh_process(__file__, "--batch", options.batch, "--one", site, name, form)
+def _peak(options: argparse.Namespace, site: str, name: str, form: str) -> float:
+    """MiB that forward and backward need on the device: the gradients, and what lies between."""
+    block = forms_of(SITES[site][0], name)[form]
+    small = _Step(block, torch.randn(1, SITES[site][0], 2, 4, 4), options)
+    small()  # libraries are loaded now
+    small.clear()
+    step = _Step(block, _features(site, options), options)
+    return peak_mib(step)
 
 
-def _peak(site: str, name: str, form: str, batch: int) -> float:
-    """MiB that forward and backward need."""
+def _features(site: str, options: argparse.Namespace) -> Tensor:
     channels, *size = SITES[site]
-    block = _forms(channels, name)[form]
-    _step(block, torch.randn(1, channels, 2, 4, 4))()  # libraries are loaded now
-    x = torch.randn(batch, channels, *size)
-    return peak_mib(lambda: _step(block, x)())
+    return torch.randn(options.batch, channels, *size)
 
 
-def _blocks(channels: int, pairwise: Any) -> dict[str, Any]:
-    """The same block four times; mmcv pools after phi and g, so it does more where keys are subsampled."""
-    ours = NonLocal(channels, pairwise=pairwise, subsample=SUB)
-    blocks: dict[str, Any] = {"ours": ours, "textbook": _Textbook(ours)}
-    with warnings.catch_warnings(action="ignore"):
-        mmcv = importlib.import_module("mmcv.cnn.bricks").NonLocal3d
-    if pairwise != "concatenation":  # mmcv 2.2's divides in place what its backward needs, which torch refuses
-        blocks["mmcv"] = mmcv(channels, mode=pairwise, norm_cfg={"type": "BN3d"}, sub_sample=True)
-    kinds = {"embedded_gaussian": "softmax", "dot_product": "dot_product"}
-    if pairwise in kinds:
-        create = importlib.import_module("pytorchvideo.layers.nonlocal_net").create_nonlocal
-        blocks["pytorchvideo"] = create(
-            dim_in=channels,
-            dim_inner=channels // 2,
-            pool_size=SUB,
-            instantiation=kinds[pairwise],
-            norm=nn.BatchNorm3d,
-            norm_eps=1e-5,
-            norm_momentum=0.1,
-        )
-    return blocks
+class _Step:
+    """Forward and backward of a block on features of its own, on the device and in the layout of the options."""
+
+    def __init__(self, block: nn.Module, x: Tensor, options: argparse.Namespace) -> None:
+        layout = LAYOUTS[options.layout]
+        self.block = block.to(device=options.device)
+        for weight in (parameter for parameter in block.parameters() if parameter.ndim == 5):
+            weight.data = weight.data.to(memory_format=layout)  # 1x1 ones of pictures lie alike in both layouts
+        self.x = x.to(device=options.device).clone(memory_format=layout).requires_grad_()
+
+    def __call__(self) -> None:
+        self.block(self.x).sum().backward()
+
+    def clear(self) -> None:
+        """Without gradients, as before the first run."""
+        self.x.grad = None
+        self.block.zero_grad(set_to_none=True)
 
 
-class _Textbook(nn.Module):
-    def __init__(self, block: Any) -> None:
-        super().__init__()
-        self.block = block
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The reference of the same block."""
-        result: Tensor = self.block.reference(x)
-        return result
-
-
-def _step(block: Any, x: Tensor) -> Work:
-    x = x.clone().requires_grad_()
-
-    def work() -> None:
-        block(x).sum().backward()
-
-    return work
+def _clear(steps: dict[str, _Step]) -> None:
+    for step in steps.values():
+        step.clear()
 
 
 def _cores(positions: int, options: argparse.Namespace) -> dict[str, dict[str, Work]]:

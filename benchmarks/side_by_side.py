@@ -22,16 +22,17 @@ Work = Callable[[], object]
 WARM_UP = 2  # turns that are not counted
 
 
-def take_turns(works: Mapping[str, Work], runs: int) -> dict[str, list[float]]:
+def take_turns(works: Mapping[str, Work], runs: int, before: Work = lambda: None) -> dict[str, list[float]]:
     """Milliseconds of every run of each work; a run of the same place in each list belongs to the same turn.
 
-    The order rotates: each turn begins with the next work.
+    The order rotates: each turn begins with the next work. What is to be done ``before`` each run is not counted.
     """
     times: dict[str, list[float]] = {name: [] for name in works}
     names = list(works)
     for turn in range(WARM_UP + runs):
         first = turn % len(names)
         for name in names[first:] + names[:first]:
+            before()
             took = milliseconds(works[name])
             if turn >= WARM_UP:
                 times[name].append(took)

@@ -10,6 +10,10 @@ momentum, on the same random clips, which are in memory. Ours is given uint8 and
 stand in one process and take turns in an order that rotates, so that what else the machine does falls on all. A ratio
 is that of two runs of one turn; the median over the turns is shown. Peak memory is of two steps in a fresh process
 each, weights, gradients and momentum included (on a processor with --compile the compiler's own, too).
+
+There is no loader here, so nothing waits for data. The share of the time that a real run does is told by the run:
+`gcvideo fit` says `waits for data` in its line of an epoch and writes `perf/data_wait` into metrics.jsonl (on a GPU the
+time its queue was empty), and `gcvideo benchmark data --config NAME --data.root VIDEOS` says where that time goes.
 """
 
 from __future__ import annotations

@@ -19,7 +19,13 @@ class Block(nn.Module):
         self.channels = channels
 
     def _check_input(self, x: Tensor) -> None:
-        if x.ndim != 5 or x.shape[1] != self.channels:
-            raise ValueError(f"expected (N, {self.channels}, T, H, W), got {tuple(x.shape)}")
-        if 0 in x.shape[2:]:
-            raise ValueError(f"features of {tuple(x.shape)} have an axis without positions; T, H, W are at least 1")
+        shape = tuple(x.shape)
+        if x.ndim != 5:
+            cure = "x[:, :, None] makes clips of one frame of pictures, x[None] a batch of one clip"
+            raise ValueError(f"expected (N, {self.channels}, T, H, W), got {shape}; {cure}")
+        if shape[1] != self.channels:
+            cure = f"make the block for {shape[1]} channels, or move the axis of the channels there"
+            raise ValueError(f"expected (N, {self.channels}, T, H, W), got {shape}; {cure}")
+        if 0 in shape[2:]:
+            cure = "T, H, W are at least 1: take longer or larger clips"
+            raise ValueError(f"features of {shape} have an axis without positions; {cure}")

@@ -40,7 +40,7 @@ class Part:
         name: stem, res2 to res5, head; of a block the path of its slot.
         params: number of parameters.
         macs: multiply-adds for one clip, of a context block in the form its paper has.
-        executed: those of the form that runs here, which may be cheaper (or, on padded widths, dearer).
+        executed: those of the form that runs here, which may be cheaper.
         shape: (C, T, H, W) of its output; (K,) of the head's.
     """
 

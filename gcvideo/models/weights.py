@@ -63,28 +63,38 @@ def load_pretrained(network: Network, source: str, inflation: Inflation = "avera
     return notes + ([f"{len(fresh)} context blocks are new"] if fresh else [])
 
 
+def check_source(source: str, network: Network) -> None:
+    """Refuses what is neither a file nor a name of published weights; opens and downloads nothing.
+
+    Args:
+        source: as for ``load_pretrained``.
+        network: to be filled; torchvision publishes weights for ResNets of its depth.
+
+    Raises:
+        InputError: with the names there are.
+    """
+    names = [weights.name for weights in _torchvision_weights(network)] + [f"pytorchvideo/{name}" for name in ZOO]
+    if source not in names and not Path(source).expanduser().is_file():
+        raise InputError(f"model.pretrained {source!r}: no such file, and not one of {', '.join(names)}", exit_code=2)
+
+
 def _read(source: str, network: Network) -> dict[str, Tensor]:
     path = Path(source).expanduser()
     if path.is_file():
         return _read_file(path)
+    check_source(source, network)
     try:
-        downloaded = _download(source, network)
+        return _download(source, network)
     except OSError as error:
         raise InputError(f"model.pretrained {source}: cannot be downloaded ({error}); name a file instead") from error
-    if downloaded is not None:
-        return downloaded
-    names = [weights.name for weights in _torchvision_weights(network)] + [f"pytorchvideo/{name}" for name in ZOO]
-    raise InputError(f"model.pretrained {source!r}: no such file, and not one of {', '.join(names)}", exit_code=2)
 
 
-def _download(source: str, network: Network) -> dict[str, Tensor] | None:
-    published, zoo = _torchvision_weights(network), source.removeprefix("pytorchvideo/")
-    if source in [weights.name for weights in published]:
-        return dict(published[source].get_state_dict(progress=True, check_hash=True))
-    if source.startswith("pytorchvideo/") and zoo in ZOO:
-        content = torch.hub.load_state_dict_from_url(checkpoint_paths[zoo], map_location="cpu", weights_only=True)
-        return dict(content["model_state"])
-    return None
+def _download(source: str, network: Network) -> dict[str, Tensor]:
+    zoo = source.removeprefix("pytorchvideo/")
+    if zoo == source:
+        return dict(_torchvision_weights(network)[source].get_state_dict(progress=True, check_hash=True))
+    content = torch.hub.load_state_dict_from_url(checkpoint_paths[zoo], map_location="cpu", weights_only=True)
+    return dict(content["model_state"])
 
 
 def _torchvision_weights(network: Network) -> Any:

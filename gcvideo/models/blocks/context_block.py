@@ -69,4 +69,4 @@ class ContextBlock(Block):
 
 def as_positions(context: Tensor) -> Tensor:
     """(N, t, h, w, C) to (N, C, t, h, w), which broadcasts over the features."""
-    return context.movedim(-1, 1)
+    return context.permute(0, 4, 1, 2, 3)

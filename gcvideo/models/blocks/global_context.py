@@ -73,5 +73,5 @@ class GlobalContext(ContextBlock):
             ValueError: if the block averages instead.
         """
         if not isinstance(self.pool, AttentionPool):
-            raise ValueError("this block averages: all positions have the same weight")
+            raise ValueError("this block averages: all positions have the same weight; take pool 'attention'")
         return self.pool.attention(x)

@@ -10,6 +10,7 @@ from torch.nn.functional import linear
 
 from gcvideo.models.block import Block
 from gcvideo.models.blocks import pairwise as forms
+from gcvideo.models.blocks.execution import without_autocast
 
 Pairwise = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
 NonLocalAxes = Literal["spacetime", "space", "time"]
@@ -144,8 +145,8 @@ class NonLocal(Block):
         """(B, positions, d) back to (N, d, T, H, W) of x."""
         n, _, t, h, w = x.shape
         if self.axes == "time":
-            return rows.view(n, h, w, t, -1).permute(0, 4, 3, 1, 2)
-        return rows.reshape(n, t, h, w, -1).permute(0, 4, 1, 2, 3)
+            return rows.view(n, h, w, t, rows.shape[2]).permute(0, 4, 3, 1, 2)
+        return rows.reshape(n, t, h, w, rows.shape[2]).permute(0, 4, 1, 2, 3)
 
     def _halves(self, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """w_f [theta_i, phi_j] = a_i + b_j: a (B, N) and b (B, M)."""
@@ -153,13 +154,16 @@ class NonLocal(Block):
         return linear(queries, left)[:, :, 0], linear(keys, right)[:, :, 0]  # (torch.onnx 2.15 writes @ wrongly here)
 
     def _weights(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """All w_ij, (B, N, M)."""
-        if self.pairwise == "concatenation":
-            left, right = self._halves(queries, keys)
-            return torch.relu(left[:, :, None] + right[:, None, :]) / keys.shape[1]
-        if self.pairwise == "dot_product":
-            return torch.bmm(queries, keys.transpose(1, 2)) / keys.shape[1]
-        return forms.softmax_weights(queries, keys, self.scale)
+        """All w_ij, (B, N, M), at least float32."""
+        precise = torch.promote_types(queries.dtype, torch.float32)
+        with without_autocast(queries):
+            queries, keys = queries.to(precise), keys.to(precise)
+            if self.pairwise == "concatenation":
+                left, right = self._halves(queries, keys)
+                return torch.relu(left[:, :, None] + right[:, None, :]) / keys.shape[1]
+            if self.pairwise == "dot_product":
+                return torch.bmm(queries, keys.transpose(1, 2)) / keys.shape[1]
+            return forms.softmax_weights(queries, keys, self.scale)
 
     def _finish(self, x: Tensor, seen: Tensor) -> Tensor:
         seen = self._unrows(seen, x)
@@ -174,7 +178,8 @@ class NonLocal(Block):
             sizes = tuple(x.shape[2:])
             raise ValueError(f"features of {sizes} do not fill one window of subsample {window}; make it smaller")
         if self.group_frames is not None and x.shape[2] % self.group_frames:
-            raise ValueError(f"{x.shape[2]} frames do not fill groups of group_frames {self.group_frames}")
+            groups = f"groups of group_frames {self.group_frames}"
+            raise ValueError(f"{x.shape[2]} frames do not fill {groups}; take a number that divides them")
 
 
 def _check(

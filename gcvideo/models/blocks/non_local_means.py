@@ -51,7 +51,7 @@ class NonLocalMeans(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """One pass for each shift of the window; nothing of size pixels x window is stored."""
         if clips.ndim != 5:
-            raise ValueError(f"expected (N, C, T, H, W), got {tuple(clips.shape)}")
+            raise ValueError(f"expected (N, C, T, H, W), got {tuple(clips.shape)}; x[None] is a batch of one clip")
         total = torch.zeros_like(clips)
         weights = torch.zeros_like(clips[:, :1])
         best = torch.zeros_like(weights)

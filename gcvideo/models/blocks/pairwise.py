@@ -8,12 +8,11 @@ Source: Wang et al., Non-local Neural Networks, https://arxiv.org/abs/1711.07971
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-
 import torch
 from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
+from gcvideo.models.blocks.execution import is_traced, without_autocast
 from gcvideo.models.blocks.softmax_in_parts import softmax_in_parts
 
 
@@ -25,7 +24,7 @@ def softmax_reference(queries: Tensor, keys: Tensor, values: Tensor, scale: floa
 def softmax_weights(queries: Tensor, keys: Tensor, scale: float) -> Tensor:
     """The weights (B, N, M), at least float32."""
     precise = torch.promote_types(queries.dtype, torch.float32)
-    with _without_autocast(queries):
+    with without_autocast(queries):
         return torch.bmm(queries.to(precise) * scale, keys.to(precise).transpose(1, 2)).softmax(dim=2)
 
 
@@ -34,19 +33,23 @@ def softmax(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tens
 
     Few keys need no such form: their weights take no more than the features. Fused attention wants keys and values of
     one width, of at most 256 on a GPU (and would store the weights otherwise); for others a part of the queries goes
-    at a time.
+    at a time. Compilers and exporters, which cannot read that loop, get the attention of torch for these as well: where
+    it is not fused, it stores the weights.
     """
     if keys.shape[1] <= keys.shape[2]:
         return softmax_reference(queries, keys, values, scale)
-    is_fused = keys.shape[2] == values.shape[2] <= 256
-    if is_fused or torch.compiler.is_exporting():
-        q, k, v = (each[:, None].contiguous() for each in (queries, keys, values))  # other strides would not be fused
-        return scaled_dot_product_attention(q, k, v, scale=scale)[:, 0]
+    if keys.shape[2] == values.shape[2] <= 256:
+        return _of_torch(queries, keys, values, scale)
     precise = torch.promote_types(values.dtype, torch.float32)
-    with _without_autocast(queries):
+    with without_autocast(queries):
         q, k, v = (each.to(precise).contiguous() for each in (queries, keys, values))  # parts of rows, not of columns
-        seen = softmax_in_parts(q, k, v, scale)
+        seen = _of_torch(q, k, v, scale) if is_traced() else softmax_in_parts(q, k, v, scale)
     return seen.to(values.dtype)
+
+
+def _of_torch(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+    q, k, v = (each[:, None].contiguous() for each in (queries, keys, values))  # other strides would not be fused
+    return scaled_dot_product_attention(q, k, v, scale=scale)[:, 0]
 
 
 def dot_product_reference(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -55,11 +58,17 @@ def dot_product_reference(queries: Tensor, keys: Tensor, values: Tensor) -> Tens
 
 
 def dot_product(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Q ((k^T v) / M): the other order, unless there are so few keys or queries that it costs more."""
+    """Q ((k^T v) / M): the other order, unless there are so few keys or queries that it costs more.
+
+    float16 is computed in float32: its sums over the keys would overflow, and divided before, the parts would vanish.
+    """
     n, m, d, e = queries.shape[1], keys.shape[1], queries.shape[2], values.shape[2]
-    if n * m * (d + e) < (n + m) * d * e:
-        return dot_product_reference(queries, keys, values)
-    return torch.bmm(queries, torch.bmm(keys.transpose(1, 2), values / m))  # divided first: no overflow in half
+    precise = torch.float32 if values.dtype == torch.float16 else values.dtype
+    with without_autocast(values):
+        q, k, v = (each.to(precise) for each in (queries, keys, values))
+        is_textbook = n * m * (d + e) < (n + m) * d * e
+        seen = dot_product_reference(q, k, v) if is_textbook else torch.bmm(q, torch.bmm(k.transpose(1, 2), v) / m)
+    return seen.to(values.dtype)
 
 
 def concatenation_reference(left: Tensor, right: Tensor, values: Tensor) -> Tensor:
@@ -74,7 +83,7 @@ def concatenation(left: Tensor, right: Tensor, values: Tensor) -> Tensor:
     are running sums.
     """
     precise = torch.promote_types(values.dtype, torch.float32)
-    with _without_autocast(values):
+    with without_autocast(values):
         a, b, v = left.to(precise), right.to(precise), values.to(precise)
         middle = b.detach().mean(dim=1, keepdim=True)  # so that a large a and b of opposite signs do not cancel late
         a, b = a + middle, b - middle
@@ -90,15 +99,10 @@ def concatenation(left: Tensor, right: Tensor, values: Tensor) -> Tensor:
 
 def _num_above(descending: Tensor, limits: Tensor) -> Tensor:
     """How many of the sorted values (B, M) are greater than each limit (B, N): int64 (B, N)."""
-    if not torch.compiler.is_exporting():
+    if not (torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()):
         return torch.searchsorted(-descending, -limits.contiguous())
     limits_first = torch.cat([-limits, -descending], dim=1)  # ONNX has no searchsorted: count in the joined order
     places = limits_first.argsort(dim=1)  # where the two are equal either order will do: the pair weighs nothing
     is_key = (places >= limits.shape[1]).long()
     counted = is_key.cumsum(dim=1)
     return torch.zeros_like(counted).scatter(1, places, counted)[:, : limits.shape[1]]
-
-
-def _without_autocast(x: Tensor) -> AbstractContextManager[object]:
-    """In the dtypes that are given (the meta device, where nothing is computed, has no autocast to turn off)."""
-    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)

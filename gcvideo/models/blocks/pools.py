@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from gcvideo.models.blocks.context_block import Pool
+from gcvideo.models.blocks.execution import is_traced, refuse_second_derivatives, without_autocast
 
 Axes = Literal["spacetime", "space", "time"]
 _GATHERED: dict[str, tuple[int, ...]] = {"spacetime": (2, 3, 4), "space": (3, 4), "time": (2,)}
@@ -69,8 +69,12 @@ class AttentionPool(Pool):
         return logits.to(precise).softmax(dim=1).view(x.shape[0], *x.shape[2:])
 
     def pass_through(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """As ``forward``, in fewer passes over the features; compilers fuse the plain form by themselves."""
-        if torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export() or x.is_meta:
+        """As ``forward``, in fewer passes over the features.
+
+        The plain form is for compilers, which fuse it by themselves, and for hooks on the pool or the mask: these wait
+        for a call.
+        """
+        if is_traced() or x.is_meta or any(map(_has_hooks, self.modules())):
             return x, self(x)
         passed, context = _AttentionPool.apply(x, self.mask.weight, self.mask.bias)
         return passed, context[:, None, None, None]
@@ -87,35 +91,20 @@ class _AttentionPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         rows, query = _rows(x), weight.flatten().to(x.dtype)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             attention, context = _attend(rows, query)
         ctx.save_for_backward(x, weight, attention, context)
         return x.view_as(x), context.to(x.dtype)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, passed: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        refuse_second_derivatives()
         x, weight, attention, context = ctx.saved_tensors
-        rows, upstream, g = _rows(x), _rows(passed), wanted.to(x.dtype)
-        seen = torch.empty_like(attention)  # v of each position
-        moment = torch.zeros_like(context)
-        for part in _chunks(rows):
-            seen[:, part] = torch.bmm(rows[:, part], g[:, :, None]).squeeze(2)
-            share = (attention[:, part] * seen[:, part]).to(x.dtype)
-            moment += torch.bmm(share[:, None], rows[:, part]).squeeze(1)
-        mean = (attention * seen).sum(dim=1, keepdim=True)
-        logits = attention * (seen - mean)
-        shares, tilts = (each.to(x.dtype)[:, :, None] for each in (attention, logits))  # (N, S, 1)
-        query = weight.flatten().to(x.dtype)
-        is_last = x.is_contiguous(memory_format=torch.channels_last_3d)
-        layout = torch.channels_last_3d if is_last else torch.contiguous_format  # its rows are a view in both
-        gradient = torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=layout)
-        target = _rows(gradient)
-        for part in _chunks(rows):
-            torch.addcmul(upstream[:, part], shares[:, part], g[:, None], out=target[:, part])
-            target[:, part].addcmul_(tilts[:, part], query)
-        dw = (moment - mean * context).sum(dim=0).to(weight.dtype).view_as(weight)
-        return gradient, dw, weight.new_zeros(1)
+        g, query = wanted.to(x.dtype), weight.flatten().to(x.dtype)
+        with without_autocast(x):  # which may be on still
+            tilts, dw = _of_logits(_rows(x), attention, context, g)
+            gradient = _of_features(x, passed, (attention, g), (tilts, query))
+        return gradient, dw.to(weight.dtype).view_as(weight), weight.new_zeros(1)
 
 
 def _attend(rows: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,6 +128,37 @@ def _attend(rows: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
     return (logits - top).exp() / total, context / total
 
 
+def _of_logits(rows: Tensor, attention: Tensor, context: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of the logits, p (v - p.v): (N, S); and of the mask: (C)."""
+    seen = torch.empty_like(attention)  # v of each position
+    moment = torch.zeros_like(context)
+    for part in _chunks(rows):
+        seen[:, part] = torch.bmm(rows[:, part], g[:, :, None]).squeeze(2)
+        share = (attention[:, part] * seen[:, part]).to(rows.dtype)
+        moment += torch.bmm(share[:, None], rows[:, part]).squeeze(1)
+    mean = (attention * seen).sum(dim=1, keepdim=True)
+    return attention * (seen - mean), (moment - mean * context).sum(dim=0)
+
+
+def _of_features(x: Tensor, passed: Tensor, *products: tuple[Tensor, Tensor]) -> Tensor:
+    """The gradient that passed, plus products of a number for each position (N, S) and one for each channel."""
+    is_last = x.is_contiguous(memory_format=torch.channels_last_3d)
+    layout = torch.channels_last_3d if is_last else torch.contiguous_format  # its rows are a view in both
+    gradient = torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=layout)
+    upstream, target = _rows(passed), _rows(gradient)
+    (shares, g), (tilts, query) = ((each.to(x.dtype)[:, :, None], channels) for each, channels in products)
+    for part in _chunks(target):
+        torch.addcmul(upstream[:, part], shares[:, part], g[:, None], out=target[:, part])
+        target[:, part].addcmul_(tilts[:, part], query)
+    return gradient
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return bool(
+        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+    )
+
+
 def _rows(x: Tensor) -> Tensor:
     """(N, C, T, H, W) to (N, S, C), a view where the layout allows it."""
     return x.flatten(2).transpose(1, 2)
@@ -147,6 +167,6 @@ def _rows(x: Tensor) -> Tensor:
 def _chunks(rows: Tensor) -> list[slice]:
     """Parts of the positions: small ones on a processor, all of them on a GPU."""
     n, s, c = rows.shape
-    fitting = _CHUNK_BYTES // (n * c * rows.element_size()) if rows.device.type == "cpu" else s
+    fitting = _CHUNK_BYTES // max(1, n * c * rows.element_size()) if rows.device.type == "cpu" else s
     step = max(64, fitting)
     return [slice(start, min(start + step, s)) for start in range(0, s, step)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -72,7 +73,7 @@ class Grouped(Transform):
 
     def forward(self, context: Tensor) -> Tensor:
         """Each group by its own matrix."""
-        grouped = context.reshape(*context.shape[:-1], self.groups, -1)
+        grouped = context.reshape(*context.shape[:-1], self.groups, self.weight.shape[2])
         return torch.einsum("...gi,goi->...go", grouped, self.weight.to(context.dtype)).flatten(-2)
 
 
@@ -135,10 +136,13 @@ class Bottleneck(Transform):
     ) -> None:
         super().__init__()
         if not 0 < ratio < 1:
-            raise ValueError(f"ratio is {ratio}; expected a share between 0 and 1, such as 0.25 for a quarter")
+            example = f"1/{ratio:g} = {1 / ratio:g}" if ratio > 1 else "0.25 for a quarter"
+            raise ValueError(f"ratio is {ratio}; expected a share between 0 and 1, such as {example}")
         hidden = int(channels * ratio)
         if hidden < 2:
-            raise ValueError(f"ratio {ratio} of {channels} channels leaves {hidden} hidden ones; at least 2 are needed")
+            least = math.ceil(2e4 / channels) / 1e4  # rounded up, so that what is read here is enough
+            left = f"ratio {ratio} of {channels} channels leaves {hidden} hidden ones; at least 2 are needed"
+            raise ValueError(f"{left}: take a ratio of {least:g} or more, or more channels")
         self.down = nn.Linear(channels, hidden)
         self.norm = nn.LayerNorm(hidden) if norm else nn.Identity()
         self.relu = nn.ReLU() if relu else nn.Identity()

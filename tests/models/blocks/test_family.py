@@ -120,9 +120,17 @@ def test_autocast_stays_near_float32(make: Make) -> None:
 
 
 @family
-@pytest.mark.parametrize("shape", [(2, 8, 3, 3), (2, 7, 1, 3, 3), (2, 8, 0, 3, 3), (2, 8, 2, 3, 0)])
-def test_other_inputs_are_refused(make: Make, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"(expected \(N, 8, T, H, W\), got|have an axis without positions)"):
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((2, 8, 3, 3), r"expected \(N, 8, T, H, W\), got \(2, 8, 3, 3\); x\[:, :, None\] makes clips of one frame"),
+        ((2, 7, 1, 3, 3), r"expected \(N, 8, T, H, W\), got \(2, 7, 1, 3, 3\); make the block for 7 channels"),
+        ((2, 8, 0, 3, 3), "have an axis without positions; T, H, W are at least 1: take longer or larger clips"),
+        ((2, 8, 2, 3, 0), "have an axis without positions"),
+    ],
+)
+def test_other_inputs_are_refused(make: Make, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         make(8)(torch.zeros(shape))
 
 

@@ -125,9 +125,20 @@ def test_ratio_that_is_no_share_is_refused(ratio: float) -> None:
         GlobalContext(64, ratio)
 
 
-def test_single_hidden_channel_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"ratio 0\.0625 of 16 channels leaves 1 hidden ones; at least 2"):
-        GlobalContext(16, 1 / 16)
+def test_ratio_as_a_divisor_is_answered_with_the_share() -> None:
+    with pytest.raises(ValueError, match=r"such as 1/16 = 0\.0625$"):
+        GlobalContext(64, 16)
+
+
+@pytest.mark.parametrize("channels", [16, 21, 29, 30])
+def test_single_hidden_channel_is_refused_with_a_ratio_that_is_enough(channels: int) -> None:
+    message = rf"ratio 0\.0625 of {channels} channels leaves 1 hidden ones; at least 2 are needed: take a ratio of "
+    with pytest.raises(ValueError, match=message) as caught:
+        GlobalContext(channels, 1 / 16)
+    least = float(str(caught.value).partition("take a ratio of ")[2].split()[0])
+    hidden = GlobalContext(channels, least).transform.get_submodule("down").weight
+    assert isinstance(hidden, Tensor)
+    assert hidden.shape[0] == 2
 
 
 @pytest.mark.parametrize("shape", [(2, 8, 3, 3), (2, 7, 1, 3, 3)])

@@ -183,24 +183,30 @@ def _random(module: nn.Module) -> None:
             parameter.normal_(std=0.3)
 
 
-def test_gc_equals_mmcv_on_pictures() -> None:
+@pytest.mark.parametrize("pool", ["att", "avg"])
+@pytest.mark.parametrize("fusion", ["add", "scale", "both"])
+def test_gc_equals_mmcv_on_pictures(pool: str, fusion: str) -> None:
     with warnings.catch_warnings(action="ignore"):
         peer = importlib.import_module("mmcv.cnn.bricks.context_block").ContextBlock
-    for pool, fusion, types in (("att", "add", ["channel_add"]), ("avg", "scale", ["channel_mul"])):
-        theirs, ours = peer(16, 1 / 4, pool, types).double(), _GC(16, 1 / 4, pool, fusion).double()
-        _random(theirs)
-        convs: Any
-        (convs,) = (m for m in theirs.children() if isinstance(m, nn.Sequential))
-        down, norm, up = convs[0], convs[1], convs[3]
-        state = {"transform.norm.weight": norm.weight.flatten(), "transform.norm.bias": norm.bias.flatten()}
-        for name, conv in (("down", down), ("up", up)):
-            state |= {f"transform.{name}.weight": conv.weight[:, :, 0, 0], f"transform.{name}.bias": conv.bias}
-        if pool == "att":
-            mask = theirs.conv_mask
-            state |= {"pool.mask.weight": mask.weight[..., None], "pool.mask.bias": mask.bias}
-        ours.load_state_dict(state)
-        x = torch.randn(3, 16, 5, 6, dtype=torch.float64)
-        torch.testing.assert_close(ours(x[:, :, None])[:, :, 0], theirs(x), rtol=1e-10, atol=1e-10)
+    branches = {
+        "add": {"channel_add": "transform"},
+        "scale": {"channel_mul": "transform"},
+        "both": {"channel_mul": "transform.gate", "channel_add": "transform.add"},
+    }[fusion]
+    theirs, ours = peer(16, 1 / 4, pool, list(branches)).double(), _GC(16, 1 / 4, pool, fusion).double()
+    _random(theirs)
+    state: dict[str, torch.Tensor] = {}
+    for their_name, our_name in branches.items():
+        for number, part in ((0, "down"), (1, "norm"), (3, "up")):
+            layer = theirs.get_submodule(f"{their_name}_conv.{number}")
+            state |= {f"{our_name}.{part}.weight": layer.weight.flatten(1 if part != "norm" else 0)}
+            state |= {f"{our_name}.{part}.bias": layer.bias.flatten()}
+    if pool == "att":
+        mask = theirs.conv_mask
+        state |= {"pool.mask.weight": mask.weight[..., None], "pool.mask.bias": mask.bias}
+    ours.load_state_dict(state)
+    x = torch.randn(3, 16, 5, 6, dtype=torch.float64)
+    torch.testing.assert_close(ours(x[:, :, None])[:, :, 0], theirs(x), rtol=1e-10, atol=1e-10)
 
 
 def test_se_and_eca_equal_timm_on_pictures_and_on_frames() -> None:

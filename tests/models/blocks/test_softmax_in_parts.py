@@ -17,7 +17,7 @@ def _inputs(n: int, m: int, d: int, e: int) -> list[Tensor]:
 def test_result_and_gradients_are_those_of_the_textbook(
     n: int, m: int, d: int, e: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(softmax_in_parts, "_WEIGHTS", 20_000)
+    monkeypatch.setattr(softmax_in_parts, "_WEIGHTS_CPU", 20_000)
     inputs = q, k, v = _inputs(n, m, d, e)
     parts = softmax_in_parts.softmax_in_parts(q, k, v, 0.7)
     whole = pairwise.softmax_reference(q, k, v, 0.7)
@@ -30,7 +30,7 @@ def test_result_and_gradients_are_those_of_the_textbook(
 
 
 def test_gradients_agree_with_differences(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(softmax_in_parts, "_WEIGHTS", 30)  # three queries at a time
+    monkeypatch.setattr(softmax_in_parts, "_WEIGHTS_CPU", 30)  # three queries at a time
     assert torch.autograd.gradcheck(
         lambda q, k, v: softmax_in_parts.softmax_in_parts(q, k, v, 1.0), _inputs(7, 5, 3, 2)
     )
@@ -41,6 +41,15 @@ def test_large_logits_do_not_overflow() -> None:
     parts = softmax_in_parts.softmax_in_parts(q, k, v, 1.0)
     assert torch.isfinite(parts).all()
     torch.testing.assert_close(parts, pairwise.softmax_reference(q, k, v, 1.0), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(("device", "mib"), [("cpu", 4), ("meta", 256)])
+def test_part_holds_the_weights_of_as_many_queries_as_its_device_wants(device: str, mib: int) -> None:
+    """64 clips of 6272 positions: 2 queries in a processor's cache; meta stands for every other device."""
+    queries = torch.empty(64, 6272, 8, device=device)
+    parts = list(softmax_in_parts._parts(queries, queries))
+    assert parts[0].stop * 64 * 6272 * 4 <= mib * 2**20 < (parts[0].stop + 1) * 64 * 6272 * 4
+    assert [position for part in parts for position in range(6272)[part]] == list(range(6272))
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
