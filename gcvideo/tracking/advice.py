@@ -1,4 +1,4 @@
-"""What to do when a run waits for its data: said at the end of an epoch, with the numbers that were seen."""
+"""What to do when a run waits for its data: said soon after its start or at the end of an epoch, with what was seen."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pathlib import Path
 _NOTABLE = 0.2  # share of the time: less is not worth a change
 _WORSE = 0.1  # more of the time than when it was said last
 _FEWEST_BATCHES = 8
+_SOON_S = 120.0  # of training, after which it is looked at within an epoch, once: those of Kinetics take hours
 _MOST_TIMES = 3
 
 
 @dataclass(frozen=True)
 class Speed:
-    """The batches of an epoch that were measured.
+    """Batches that were measured.
 
     Attributes:
         batches: how many.
@@ -49,31 +50,57 @@ class Speed:
 
 
 class AdviceOnData:
-    """Says that the loader is the bottleneck: in the first epoch that shows it, again where it gets worse."""
+    """Says that the loader is the bottleneck: where it is seen first, and again where it gets worse.
+
+    It looks at the batches since it looked last, once there are some: when two minutes were trained, and after that at
+    the end of an epoch, or of several short ones.
+    """
 
     def __init__(self) -> None:
         self._times, self._share = 0, 0.0
+        self._seen, self._since, self._trained_s = Speed(), 0, 0.0
+        self._looked_soon = False
 
-    def on(self, speed: Speed, *, epoch: int, num_workers: int, cores: int, config: Path) -> str:
+    def add(self, speed: Speed, epoch: int) -> bool:
+        """Takes note of batches.
+
+        Args:
+            speed: of them.
+            epoch: its number, from 1.
+
+        Returns:
+            Whether now is the time to look within an epoch.
+        """
+        self._since = self._since if self._seen.batches else epoch
+        self._seen += speed
+        self._trained_s += speed.seconds
+        is_soon = self._trained_s >= _SOON_S and self._seen.batches >= _FEWEST_BATCHES and not self._looked_soon
+        self._looked_soon |= is_soon
+        return is_soon
+
+    def look(self, *, epoch: int, num_workers: int, cores: int, config: Path) -> str:
         """One line; empty where there is nothing to say, or it was said.
 
         Args:
-            speed: of the epoch.
             epoch: its number, from 1.
             num_workers: loader processes of each training process.
             cores: processor cores for each training process and its workers, at least 1.
             config: of the run, for the command that is advised.
         """
+        if self._seen.batches < _FEWEST_BATCHES:
+            return ""
+        speed, self._seen = self._seen, Speed()
         share = speed.data_wait
         least = self._share + _WORSE if self._times else _NOTABLE
-        if speed.batches < _FEWEST_BATCHES or share < least or self._times == _MOST_TIMES:
+        if share < least or self._times == _MOST_TIMES:
             return ""
         self._times, self._share = self._times + 1, share
+        epochs = f"epoch {epoch}" if self._since == epoch else f"epochs {self._since} to {epoch}"
         more = (
             "gcvideo prepare writes files that are faster to read (every frame a key frame), and "
             f"gcvideo benchmark data --config {shlex.quote(str(config))} says where the time goes"
         )
-        return "; ".join([_seen(speed, epoch), _on_workers(speed, num_workers, cores), more])
+        return "; ".join([_seen(speed, epochs), _on_workers(speed, num_workers, cores), more])
 
 
 def rate(clips_per_s: float) -> str:
@@ -81,11 +108,11 @@ def rate(clips_per_s: float) -> str:
     return f"{clips_per_s:.{0 if clips_per_s >= 10 else 1}f}"
 
 
-def _seen(speed: Speed, epoch: int) -> str:
+def _seen(speed: Speed, epochs: str) -> str:
     computing = speed.seconds - speed.waited
     could = f", where {rate(speed.clips / computing)} could be trained on" if computing > 0 else ""
     return (
-        f"epoch {epoch} waited for data {speed.data_wait:.0%} of the time "
+        f"{epochs} waited for data {speed.data_wait:.0%} of the time "
         f"({speed.waited:.1f} of {speed.seconds:.1f} s): {rate(speed.clips_per_s)} clips/s{could}"
     )
 

@@ -17,17 +17,19 @@ class BestCheckpoint(ModelCheckpoint):
     """``best.ckpt``: highest video-level validation top-1; of equal ones, that with the lower validation loss.
 
     A small validation set is soon all right, and the first epoch of those is seldom the best. While the learning rate
-    is high, epochs differ by luck; from ``best_after`` on the comparison begins anew.
+    is high, epochs differ by luck; after the share ``best_after`` of the run's optimizer steps the comparison begins
+    anew. The end that this counts from is that of max_epochs or max_steps, whichever comes first; where the run is
+    stopped earlier (a time limit), it is the stop. The last validation of a run always counts.
 
     Args:
-        best_after: share of the epochs before which none is the best in the end, 0 to below 1.
+        best_after: share of the steps; what was best before them is not the best in the end, 0 to below 1.
     """
 
     def __init__(self, best_after: float = 0.0) -> None:
         super().__init__(
             filename="best", monitor="val/top1", mode="max", enable_version_counter=False, save_on_train_epoch_end=True
         )
-        self.best_after, self.best_loss, self.best_epoch = best_after, float("inf"), -1
+        self.best_after, self.best_loss, self.best_step = best_after, float("inf"), 0
         self._validated = False
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -46,25 +48,30 @@ class BestCheckpoint(ModelCheckpoint):
         loss = float(trainer.callback_metrics["val/loss"])
         is_tie = self.best_model_score is not None and float(current) == float(self.best_model_score)
         is_best = loss < self.best_loss if is_tie else super().check_monitor_top_k(trainer, current)
-        counts_from = round(self.best_after * (trainer.max_epochs or 0))
-        begins_anew = self.best_epoch < counts_from <= trainer.current_epoch
+        step, end = trainer.global_step, trainer.global_step if _ends(trainer) else trainer.estimated_stepping_batches
+        begins_anew = self.best_step <= self.best_after * end < step
         if is_best or begins_anew:
-            self.best_loss, self.best_epoch = loss, trainer.current_epoch
+            self.best_loss, self.best_step = loss, step
         return is_best or begins_anew
 
     def state_dict(self) -> dict[str, Any]:
         """Kept in every checkpoint, so that a continued run goes on comparing."""
-        return {**super().state_dict(), "best_loss": self.best_loss, "best_epoch": self.best_epoch}
+        return {**super().state_dict(), "best_loss": self.best_loss, "best_step": self.best_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes the comparison up again, also where the run folder was moved or is named in another way."""
         here = Path(str(self.dirpath)) / "best.ckpt"
         if not is_whole(here):  # another run folder, or a damaged file: the best is still to come
             return
-        self.best_loss, self.best_epoch = state_dict["best_loss"], state_dict["best_epoch"]
+        self.best_loss, self.best_step = state_dict["best_loss"], state_dict.get("best_step", 0)  # 0: before there was
         score = state_dict["best_model_score"]
         places = {"best_model_path": str(here), "kth_best_model_path": str(here), "best_k_models": {str(here): score}}
         super().load_state_dict({**state_dict, **places, "dirpath": self.dirpath})
+
+
+def _ends(trainer: Trainer) -> bool:
+    """Whether this epoch is the run's last."""
+    return trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
 
 
 def checkpoint_callbacks(best_after: float, every_minutes: float = 0.0, every_steps: int = 0) -> list[ModelCheckpoint]:

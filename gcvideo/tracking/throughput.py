@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Throughput(Callback):
-    """Logs how fast each batch went, and says at the end of an epoch what to do where the loader is too slow.
+    """Logs how fast each batch went, and says what to do where the loader is too slow (see ``AdviceOnData``).
 
     The numbers, of one batch on each device (with accumulation several make an optimizer step):
 
@@ -67,18 +67,23 @@ class Throughput(Callback):
             self._idle.ends()
         if before:
             clips = batch.view_indices.numel() * trainer.world_size
-            self._note(Speed(1, clips, self._ended - before, waited), pl_module)
+            batch_speed = Speed(1, clips, self._ended - before, waited)
+            self._note(batch_speed, pl_module)
+            if self._advice.add(batch_speed, trainer.current_epoch + 1):
+                self._advise(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Says what to do where the loader is the bottleneck; on the first process only."""
+        """Says what to do where the loader is the bottleneck."""
+        self._advise(trainer)
+
+    def _advise(self, trainer: Trainer) -> None:
+        """On the first process only."""
         if trainer.is_global_zero:
             loader: Any = trainer.train_dataloader
-            cores = max(1, num_processors() // trainer.num_devices)
-            line = self._advice.on(
-                self.epoch,
+            line = self._advice.look(
                 epoch=trainer.current_epoch + 1,
                 num_workers=loader.num_workers,
-                cores=cores,
+                cores=max(1, num_processors() // trainer.num_devices),
                 config=self.tracker.folder / "config.yaml",
             )
             if line:

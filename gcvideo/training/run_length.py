@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lightning import Trainer
+from lightning import Callback, LightningModule, Trainer
 
 from gcvideo.errors import InputError
 
@@ -53,8 +53,7 @@ def run_length(trainer: Trainer) -> RunLength:
         InputError: if the run has no end, or no step.
     """
     data = trainer.datamodule  # type: ignore[attr-defined]
-    batches, limit = len(data.train_dataloader()), trainer.limit_train_batches
-    batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    batches = _batches_per_epoch(len(data.train_dataloader()), trainer.limit_train_batches)
     epochs = -1 if trainer.max_epochs is None else trainer.max_epochs
     accumulation = trainer.accumulate_grad_batches
     return RunLength(
@@ -66,6 +65,33 @@ def run_length(trainer: Trainer) -> RunLength:
         steps_per_epoch=-(-batches // accumulation),
         total_steps=num_optimizer_steps(batches, epochs, accumulation, trainer.max_steps),
         max_steps=trainer.max_steps,
+    )
+
+
+class HasSteps(Callback):
+    """Refuses a run that has no end, or no step, as soon as its data are there: before the callbacks behind this one.
+
+    Raises:
+        InputError: naming the option to change.
+    """
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Computes the length of a fit."""
+        if stage == "fit":
+            run_length(trainer)
+
+
+def _batches_per_epoch(read: int, limit: int | float) -> int:
+    """Of the batches that the loader has, those that Lightning's ``limit_train_batches`` leaves."""
+    batches = min(read, limit) if isinstance(limit, int) else int(read * limit)
+    if batches > 0:
+        return batches
+    if not read:
+        raise InputError("the training videos do not fill one batch on each device; lower --data.batch_size")
+    raise InputError(
+        f"--trainer.limit_train_batches={limit:g} leaves none of the {read} batch{'es' * (read > 1)} that an epoch has "
+        "on each device, so nothing would be trained; leave it out, or take a whole number of batches",
+        exit_code=2,
     )
 
 

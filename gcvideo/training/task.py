@@ -79,6 +79,10 @@ class ActionRecognition(LightningModule):
         channels_last: memory layout channels_last_3d (faster where convolutions are; the same results).
         compile: whether the network goes through torch.compile, which takes minutes at first and is faster then.
         seed: the run's seed (set by seed_everything).
+
+    Attributes:
+        continues: whether a fit takes up a checkpoint, so that no pretrained weights are wanted; to be set before it,
+            for Lightning does not say so in time.
     """
 
     def __init__(
@@ -124,6 +128,7 @@ class ActionRecognition(LightningModule):
         check_averaging(ema, precise_bn)
         check_class_weights(class_weights, num_classes)
         check_unfreezing(self.network, self.unfreeze_at)
+        self.continues = False
         self.loss_weights: Tensor | None = None
         self.scores = VideoScores()
         self.evaluation: Evaluation | None = None
@@ -139,7 +144,7 @@ class ActionRecognition(LightningModule):
             self.network.compile()
         if stage == "fit":
             self.loss_weights = weights_of_run(self.class_weights, self.trainer)
-        if stage != "fit" or self.pretrained is None or self.trainer.ckpt_path:
+        if stage != "fit" or self.pretrained is None or self.continues:
             return
         for note in load_pretrained(self.network, self.pretrained, self.inflation):
             log.warning(f"weights of {self.pretrained}: {note}")

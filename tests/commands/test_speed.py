@@ -71,6 +71,27 @@ def test_run_that_waits_for_data_shows_it_and_says_once_what_to_do(
     assert "gcvideo benchmark data --config here/config.yaml" in advice[0]
 
 
+@pytest.mark.usefixtures("slow_reading")
+def test_run_of_short_epochs_is_told_what_to_do(fit: Fit, caplog: pytest.LogCaptureFixture) -> None:
+    """Two batches of each are measured."""
+    fit("here", "--data.num_workers=0", "--trainer.max_epochs=5")
+    advice = [message for message in caplog.messages if "waited for data" in message]
+    assert [line.partition(" waited")[0] for line in advice] == ["epochs 1 to 4"]
+
+
+@pytest.mark.usefixtures("slow_reading")
+def test_long_epoch_is_told_what_to_do_before_its_end(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After the eighth of its thirteen measured batches."""
+    monkeypatch.setattr("gcvideo.tracking.advice._SOON_S", 0.0)
+    folder = fit("here", "--data.batch_size=1", "--data.num_workers=0", "--trainer.max_epochs=1")
+    (advice,) = [message for message in caplog.messages if "waited for data" in message]
+    lengths = _rows(folder, "perf/step_s")
+    assert len(lengths) == 13
+    assert f" of {sum(lengths[step] for step in range(1, 9)):.1f} s)" in advice
+
+
 def test_short_waiting_is_not_shown(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
     folder = fit("here", "--data.num_workers=1", "--trainer.max_epochs=1")
     shown = "waits for data" in capsys.readouterr().out

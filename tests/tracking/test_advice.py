@@ -10,7 +10,13 @@ _CONFIG = Path("runs/a b/config.yaml")
 
 
 def _say(speed: Speed, *, advice: AdviceOnData | None = None, num_workers: int = 2, cores: int = 8) -> str:
-    return (advice or AdviceOnData()).on(speed, epoch=3, num_workers=num_workers, cores=cores, config=_CONFIG)
+    advice = advice or AdviceOnData()
+    advice.add(speed, 3)
+    return _look(advice, 3, num_workers=num_workers, cores=cores)
+
+
+def _look(advice: AdviceOnData, epoch: int, *, num_workers: int = 2, cores: int = 8) -> str:
+    return advice.look(epoch=epoch, num_workers=num_workers, cores=cores, config=_CONFIG)
 
 
 def _speed(wait: float, batches: int = 20) -> Speed:
@@ -55,6 +61,32 @@ def test_it_is_said_again_only_where_it_got_worse_and_three_times_at_most() -> N
     advice = AdviceOnData()
     waits = (0.1, 0.3, 0.35, 0.2, 0.45, 0.5, 0.6, 0.8, 0.95)
     assert [wait for wait in waits if _say(_speed(wait), advice=advice)] == [0.3, 0.45, 0.6]
+
+
+def test_short_epochs_add_up_until_there_is_something_to_say() -> None:
+    advice, said = AdviceOnData(), []
+    for epoch in range(1, 6):
+        advice.add(_speed(0.5, batches=3), epoch)
+        said.append(_look(advice, epoch))
+    assert [bool(line) for line in said] == [False, False, True, False, False]
+    assert said[2].startswith("epochs 1 to 3 waited for data 50% of the time (4.5 of 9.0 s)")
+    advice.add(_speed(0.9, batches=3), 6)
+    assert _look(advice, 6).startswith("epochs 4 to 6 waited for data 63% of the time (5.7 of 9.0 s)")
+
+
+def test_long_epoch_is_looked_at_once_after_two_minutes_and_then_at_its_end() -> None:
+    advice, batch = AdviceOnData(), Speed(1, clips=10, seconds=3.0, waited=1.2)
+    due = [number for number in range(1, 101) if advice.add(batch, 1) and _look(advice, 1)]
+    assert due == [40]
+    assert _look(advice, 1) == "", "it got no worse"
+    for _ in range(10):
+        advice.add(Speed(1, clips=10, seconds=4.0, waited=3.0), 2)
+    assert _look(advice, 2).startswith("epoch 2 waited for data 75% of the time (30.0 of 40.0 s)")
+
+
+def test_first_look_waits_for_enough_batches() -> None:
+    advice, batch = AdviceOnData(), Speed(1, clips=10, seconds=60.0, waited=30.0)
+    assert [advice.add(batch, 1) for _ in range(10)] == [False] * 7 + [True] + [False] * 2
 
 
 def test_speeds_of_batches_add_up() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from torch.optim import Optimizer
 
 from gcvideo.commands.running.errors import explained_building, explained_checks
 from gcvideo.data.datamodule import VideoDataModule
@@ -75,6 +76,15 @@ class StepTimes(Callback):
             trainer.should_stop = True
 
 
+class _NoRate(Callback):
+    """Steps that are computed as any other and move no weight."""
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """After the schedule has set the rate of this step."""
+        for group in optimizer.param_groups:
+            group["lr"] = 0.0
+
+
 def measure_step(task: ActionRecognition, data: VideoDataModule, options: Any) -> float:
     """Milliseconds from batch to batch of a training run that never waits; see ``measure_steps``.
 
@@ -98,10 +108,13 @@ def measure_steps(
     steps: int = _COUNTED,
     limit_s: float = float("inf"),
 ) -> StepCost:
-    """Trains a few steps and measures them, after a few to warm up.
+    """Does a few training steps and measures them, after a few to warm up; the rate is 0, so the weights stay.
+
+    (Steps at the config's rate, from weights that are not the ones it is meant for, may diverge, which says nothing of
+    the run.)
 
     Args:
-        task: is trained by these steps, from weights that are not loaded.
+        task: as it is; its pretrained weights are not loaded for this.
         data: gives the batches.
         options: ``trainer`` of the config; accelerator, precision and clipping are taken from it.
         steps: that count.
@@ -112,8 +125,9 @@ def measure_steps(
         torch.OutOfMemoryError: if the step needs more memory than a GPU has.
     """
     task.pretrained, task.unfreeze_at = None, {}  # a step takes as long from any weights, and at any epoch
+    task.finite_steps.max_in_a_row = _WARM_UP + steps + 1  # with other weights than the run's, nobody is to blame
     times = StepTimes(limit_s)
-    trainer = short_trainer(options, max_steps=_WARM_UP + steps, limit_val_batches=0, callbacks=[times])
+    trainer = short_trainer(options, max_steps=_WARM_UP + steps, limit_val_batches=0, callbacks=[times, _NoRate()])
     device = trainer.strategy.root_device
     before = _memory_begins(device)
     with explained_checks():

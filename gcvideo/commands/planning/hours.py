@@ -78,7 +78,9 @@ def describe_cost(learning: Learning, measured: Measured, devices: Devices, trai
         ["an epoch", f"{_time(hours.epoch)} of training"],
         [
             "a validation",
-            f"{_time(hours.validation)}, {hours.num_validations} in the run" if hours.validation else "none",
+            f"{_time(hours.validation)}{_norms(learning)}, {hours.num_validations} in the run"
+            if hours.validation
+            else "none",
         ],
         ["the whole run", f"{_time(hours.whole)} on {_on(devices, step.device)}; without the test at its end"],
     ]
@@ -88,10 +90,15 @@ def _validations(learning: Learning, trainer: Trainer) -> int:
     every, interval = trainer.check_val_every_n_epoch, trainer.val_check_interval
     epochs = math.ceil(learning.epochs)
     if isinstance(interval, float):
-        return epochs // (every or 1) * round(1 / interval)
+        return epochs // (every or 1) * round(1 / interval) + (epochs % (every or 1) > 0)  # the last one always is
     if every is None and isinstance(interval, int):
         return int(learning.epochs * learning.length.batches_per_epoch // interval)
     return epochs // (every or 1)
+
+
+def _norms(learning: Learning) -> str:
+    number = learning.norm_batches
+    return f" with {number} training batch{'es' * (number > 1)} a device for the norms" if number else ""
 
 
 def _on(devices: Devices, device: str) -> str:

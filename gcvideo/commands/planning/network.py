@@ -87,7 +87,7 @@ def _options(task: ActionRecognition) -> list[list[str]]:
     rows = {
         "unfrozen": ", ".join(f"{stage} from epoch {epoch + 1}" for stage, epoch in task.unfreeze_at.items()),
         "averages": f"weights, {task.ema:g} a step" if task.ema else "",
-        "precise norms": f"of {task.precise_bn} batches before each validation" if task.precise_bn else "",
+        "precise norms": f"of {task.precise_bn} global batches before each validation" if task.precise_bn else "",
         "compiled": "by torch.compile, in the first steps" if task.compiles else "",
     }
     return [[name, text] for name, text in rows.items() if text]

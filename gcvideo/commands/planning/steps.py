@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from gcvideo.data.datamodule import VideoDataModule
+from gcvideo.training.precise_bn import norms_in_training
 from gcvideo.training.run_length import RunLength, run_length
 from gcvideo.training.task import ActionRecognition
 
@@ -27,7 +28,7 @@ class Learning:
         optimizer: with its groups; ``initial_lr`` is the full rate of each.
         scheduler: the rate of a step as a share of the full one.
         val_batches: batches of a validation, on each device.
-        norm_batches: batches on each device that the norms' statistics are computed from before it.
+        norm_batches: batches that each device reads before it for precise norms.
     """
 
     length: RunLength
@@ -77,7 +78,8 @@ def plan_learning(task: ActionRecognition, data: VideoDataModule, trainer: Train
         planned.is_global_zero = False  # how the learning rate is scaled stands in the plan
         made: dict[str, Any] = task.configure_optimizers()
         length, val_batches = run_length(planned), len(data.val_dataloader())
-        norm_batches = min(-(-task.precise_bn // devices), length.batches_per_epoch)
+        reads = task.precise_bn and norms_in_training(task.network)
+        norm_batches = len(data.statistics_dataloader(0, task.precise_bn)) if reads else 0
         return Learning(length, made["optimizer"], made["lr_scheduler"]["scheduler"], val_batches, norm_batches)
     finally:
         data.trainer, task.trainer = before, None

@@ -38,10 +38,3 @@ def check_share(name: str, value: float) -> None:
     """A part of the run."""
     if not 0 <= value < 1:
         raise InputError(f"--{name} is {value}; expected a share of the epochs, 0 to below 1", exit_code=2)
-
-
-def validate_before_the_end(trainer: Any) -> None:
-    """A run shorter than the interval between validations is validated once, at its end."""
-    epochs, every = trainer.max_epochs, trainer.check_val_every_n_epoch
-    if epochs and every and 0 < epochs < every:
-        trainer.check_val_every_n_epoch = epochs

@@ -14,7 +14,7 @@ from lightning import Trainer
 from lightning.pytorch.accelerators import MPSAccelerator
 from torch import nn
 
-from gcvideo.commands.running.devices import count_devices
+from gcvideo.commands.running.devices import count_devices, note_on_bf16
 from gcvideo.commands.running.folders import to_continue
 from gcvideo.errors import InputError
 from gcvideo.tracking.memory import num_processors
@@ -34,6 +34,13 @@ _LEAST: Mapping[str, tuple[int, int | None]] = {
     "log_every_n_steps": (1, None),
     "num_nodes": (1, None),
     "gradient_clip_val": (0, None),
+}
+# What would take the place of our loaders' samplers, or of what every run has.
+_REFUSED: Mapping[str, str] = {
+    "overfit_batches": "it would take the place of the order of the videos; --trainer.limit_train_batches=2 makes an "
+    "epoch of two batches, and the same few videos in each epoch are a list of them (--data.manifest)",
+    "use_distributed_sampler": "the loaders share the videos out over the devices by themselves; leave it out",
+    "barebones": "a run has logs and checkpoints; leave it out (gcvideo fit --plan measures steps without them)",
 }
 _HALVES = ("16", "16-mixed", "16-true")
 PLAN = "For fit: tells what would be trained, on what, for how long, with 20 steps to measure it, and ends."
@@ -56,6 +63,10 @@ def check_trainer(options: Any) -> None:
             raise InputError(f"--trainer.{name} is {value}; expected {allowed}", exit_code=2)
     if options.limit_train_batches == 0:
         raise InputError("--trainer.limit_train_batches is 0, so nothing would be trained; leave it out", exit_code=2)
+    for name, why in _REFUSED.items():
+        if getattr(options, name):
+            raise InputError(f"--trainer.{name}={getattr(options, name)}: {why}", exit_code=2)
+    count_devices(options.devices, here=1)
 
 
 def check_device(options: Any, network: nn.Module) -> None:
@@ -74,13 +85,27 @@ def check_device(options: Any, network: nn.Module) -> None:
             f"--trainer.accelerator={accelerator}: there is no GPU that torch can use; gcvideo doctor tells what is at "
             "hand, and --trainer.accelerator=cpu trains on the processor"
         )
+    check_precision(options)
+    if accelerator == "cpu" or (accelerator == "auto" and not has_gpu):
+        check_processor(options, network)
+    elif os.environ.get("LOCAL_RANK", "0") == "0" and (note := note_on_bf16(options)):
+        log.warning(note)
+
+
+def check_precision(options: Any) -> None:
+    """Refuses a precision that needs a package which is not there.
+
+    Args:
+        options: ``trainer`` of the config.
+
+    Raises:
+        InputError: naming the option and what to take instead.
+    """
     if str(options.precision).startswith("transformer-engine") and find_spec("transformer_engine") is None:
         raise InputError(
             f"--trainer.precision={options.precision} needs the package transformer_engine, which is not installed and "
             "changes linear layers alone, of which these networks have one; take bf16-mixed"
         )
-    if accelerator == "cpu" or (accelerator == "auto" and not has_gpu):
-        _check_processor(options, network)
 
 
 def check_optimizer(task: ActionRecognition) -> None:
@@ -119,7 +144,16 @@ def say_time_is_over(limit: TimeLimit, trainer: Trainer, folder: Path) -> None:
         print(f"the time is over (--max_time): stopped {where}; continue with:\n  {to_continue(folder)}")
 
 
-def _check_processor(options: Any, network: nn.Module) -> None:
+def check_processor(options: Any, network: nn.Module) -> None:
+    """Refuses what processors cannot do, and says where processes get in each other's way.
+
+    Args:
+        options: ``trainer`` of the config.
+        network: that would be trained.
+
+    Raises:
+        InputError: naming the option and what to take instead.
+    """
     if str(options.precision) in _HALVES:
         raise InputError(
             f"--trainer.precision={options.precision} needs a GPU, and this would train on the processor; take "
