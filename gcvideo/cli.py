@@ -62,9 +62,6 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("gcvideo: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # what reads our lines has seen enough, such as head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except InputError as error:
         if os.environ.get("GCVIDEO_DEBUG"):
             traceback.print_exc()

@@ -50,6 +50,7 @@ def good_neighbour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "no-wandb"))
     before = dict(os.environ)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

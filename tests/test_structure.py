@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "gcvideo"
 # A room may import these (and itself, and errors); the longest name that fits counts.
 MAY_IMPORT = {
     "errors": set[str](),
+    "output": set[str](),
     "safe_load": set[str](),
     "records": set[str](),
     "data": {"records"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -13,16 +14,26 @@ from pathlib import Path
 
 import pytest
 
+from gcvideo import __version__
+
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy: pip leaves build/lib where it builds, and the next wheel has what was deleted since."""
     folder = tmp_path_factory.mktemp("wheel")
+    tree = shutil.copytree(ROOT, folder / "tree", ignore=_not_for_a_wheel, symlinks=True)
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(folder), "."]
-    subprocess.run(command, cwd=ROOT, check=True)
+    subprocess.run(command, cwd=tree, check=True)
     (path,) = folder.glob("gcvideo-*.whl")
     return path
+
+
+def _not_for_a_wheel(folder: str, names: list[str]) -> set[str]:
+    """All at the top but the package and what describes it; and what Python keeps for itself."""
+    needed = {"gcvideo", "pyproject.toml", "README.md", "LICENSE"}
+    return {name for name in names if name == "__pycache__" or (Path(folder) == ROOT and name not in needed)}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +68,14 @@ def test_wheel_holds_configs_labels_and_licence(wheel: Path) -> None:
         assert name in names
     assert any(name.endswith("LICENSE") for name in names)
     assert not any(name.startswith(("tests", "configs")) for name in names)
+
+
+def test_wheel_holds_the_modules_of_the_tree_and_no_others(wheel: Path) -> None:
+    built = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith((".py", ".yaml", ".txt"))}
+    suffixes = {".py", ".yaml", ".txt"}
+    tree = {str(path.relative_to(ROOT)) for path in (ROOT / "gcvideo").rglob("*") if path.suffix in suffixes}
+    assert {name for name in built if name.startswith("gcvideo/")} == tree
+    assert {name.partition("/")[0] for name in built} - {"gcvideo"} == {f"gcvideo-{__version__}.dist-info"}
 
 
 def test_installed_wheel_finds_its_configs_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:

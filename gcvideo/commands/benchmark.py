@@ -7,6 +7,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+from gcvideo.commands._arguments import CommandParser
 from gcvideo.commands._tables import table
 from gcvideo.errors import InputError, plain
 
@@ -52,7 +53,7 @@ def main(arguments: list[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    result = argparse.ArgumentParser(
+    result = CommandParser(
         prog="gcvideo benchmark",
         usage="gcvideo benchmark data --config NAME_OR_FILE [--num N] [--rounds N] [--step_ms MS | --measure_step] "
         "[--json] [--any.key=value ...]",

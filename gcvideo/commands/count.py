@@ -8,6 +8,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from gcvideo.commands._arguments import CommandParser
 from gcvideo.commands._tables import dimensions, table
 from gcvideo.errors import InputError
 
@@ -25,10 +26,11 @@ Nothing is allocated: the network is built on torch's meta device."""
 
 def main(arguments: list[str]) -> int:
     """Runs ``gcvideo count``."""
-    options, overrides = parser().parse_known_args(arguments)
-    wrong = [word for word in overrides if word.startswith("-") and not word.startswith("--model.")]
-    if wrong:
-        raise InputError(f"unknown option {wrong[0]}; count takes --model.… and what --help lists", exit_code=2)
+    given = parser()
+    options, overrides = given.parse_known_args(arguments)
+    given.refuse(
+        [word for word in overrides if word.startswith("-") and not word.startswith("--model.")], also="--model.…"
+    )
     from gcvideo.commands._networks import read_model
 
     model = read_model(options.config, overrides)
@@ -37,9 +39,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The options of the command."""
-    result = argparse.ArgumentParser(
+    result = CommandParser(
         prog="gcvideo count",
         description="Parameters, multiply-adds and activation memory of a network, by stage and by context block.",
         epilog=_EXAMPLES,

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from gcvideo.commands._arguments import CommandParser
 from gcvideo.data.motion import CLASSES
 from gcvideo.data.motion_set import num_motion_videos, write_motion_set
 from gcvideo.data.progress import counted_progress
@@ -17,7 +18,9 @@ from gcvideo.errors import InputError
 
 def main(arguments: list[str]) -> int:
     """Runs ``gcvideo demo``; options it does not know go to fit."""
-    options, for_fit = parser().parse_known_args(arguments)
+    given = parser()
+    options, for_fit = given.parse_known_args(arguments)
+    _check_fit_takes(for_fit, given)
     began = time.monotonic()
     root = _videos(options)
     from gcvideo.tracking.run import new_run_folder
@@ -36,9 +39,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The options of the command."""
-    result = argparse.ArgumentParser(
+    result = CommandParser(
         prog="gcvideo demo",
         description=f"Writes videos of {len(CLASSES)} classes of motion (no single frame tells the class), trains a "
         "SlowOnly network with global context blocks on them, and tests it. Other options go to gcvideo fit, such as "
@@ -53,6 +56,16 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--num_train", type=int, default=60, help="training videos a class (default: %(default)s)")
     result.add_argument("--num_test", type=int, default=20, help="test videos a class (default: %(default)s)")
     return result
+
+
+def _check_fit_takes(for_fit: list[str], given: CommandParser) -> None:
+    """Before the videos are written; what lies deeper, such as --data.batch_size, is for fit to look at."""
+    words = [word for word in for_fit if word.startswith("-") and "." not in word.partition("=")[0]]
+    if words:
+        from gcvideo.commands.running.command_line import parser_of
+
+        known = [option for action in parser_of("fit")._actions for option in action.option_strings]
+        given.refuse([word for word in words if word.partition("=")[0] not in known], known)
 
 
 def _videos(options: argparse.Namespace) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import platform
 import shutil
@@ -10,9 +11,23 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGES = ("torch", "torchvision", "lightning", "pytorchvideo", "av", "decord", "wandb", "torchmetrics", "matplotlib")
+from gcvideo.commands._arguments import CommandParser
+from gcvideo.errors import InputError
+
+# How each is imported, so that what is installed and cannot be loaded is found.
+_PACKAGES = {
+    name: name
+    for name in ("torch", "torchvision", "lightning", "pytorchvideo", "av", "wandb", "torchmetrics", "matplotlib")
+}
+_OPTIONAL = {"decord": "decord", "torchcodec": "torchcodec.decoders"}
+_INSTEAD = {
+    "decord": "PyAV reads every video, more slowly (decord has wheels for x86-64 only)",
+    "torchcodec": "one decoder less; pip install 'gcvideo[torchcodec]' adds it, and it needs FFmpeg's libraries",
+}
 _COMPROMISED = {"lightning": ("2.6.2", "2.6.3")}
 _CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "wmv2", "mjpeg", "mpeg2video")
+_CANNOT_LOAD = (ImportError, OSError, RuntimeError)  # of a package without its libraries, or with others
+_WIDTH = len("working folder")
 _GIB = 2**30
 
 # Status, what was looked at, what was found.
@@ -22,57 +37,68 @@ _Row = tuple[str, str, str]
 def main(arguments: list[str]) -> int:
     """Runs ``gcvideo doctor``; 1 if training would fail."""
     parser().parse_args(arguments)
-    rows = [row for look in (_versions, _decoders, _devices, _wandb, _disk) for row in _looked(look)]
-    width = max(len(name) for _, name, _ in rows)
-    for status, name, found in rows:
-        print(f"{status:<7} {name:<{width}}  {found}")
-    broken = sum(status == "MISSING" for status, _, _ in rows)
+    broken = 0
+    looks = {"packages": _versions, "decoders": _decoders, "devices": _devices, "W&B": _wandb, "disk": _disk}
+    for part, look in looks.items():
+        for status, name, found in _looked(part, look):
+            print(f"{status:<7} {name:<{_WIDTH}}  {found}", flush=True)
+            broken += status == "MISSING"
     print("\nall that training needs is here" if not broken else f"\n{broken} things that training needs are missing")
     return 1 if broken else 0
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command (none)."""
-    return argparse.ArgumentParser(
+    return CommandParser(
         prog="gcvideo doctor",
         description="Checks packages, video codecs, GPUs, the W&B login and disk space. A line that starts with 'ok' "
         "is fine, 'note' says what would be better with it, 'MISSING' must be mended before training.",
     )
 
 
-def _looked(look: Callable[[], Iterator[_Row]]) -> list[_Row]:
-    """The rows of one part; what cannot even be imported is a row of its own."""
-    rows: list[_Row] = []
+def _looked(part: str, look: Callable[[], Iterator[_Row]]) -> Iterator[_Row]:
+    """The rows of one part; what cannot be looked at is a row of its own."""
     try:
-        rows.extend(look())
-    except ImportError as error:
-        rows.append(("MISSING", str(error.name), f"cannot be imported: {error}; install it with: pip install gcvideo"))
-    return rows
+        yield from look()
+    except _CANNOT_LOAD as error:
+        yield "MISSING", part, f"cannot be looked at: {_first_line(error)}"
+    except InputError as error:
+        yield "MISSING", part, str(error)
 
 
 def _versions() -> Iterator[_Row]:
     import gcvideo
 
     yield "ok", "gcvideo", f"{gcvideo.__version__} on Python {platform.python_version()}, {platform.platform()}"
-    for package in _PACKAGES:
-        yield _package(package)
+    for package, module in (_PACKAGES | _OPTIONAL).items():
+        yield _package(package, module)
 
 
-def _package(package: str) -> _Row:
+def _package(package: str, module: str) -> _Row:
+    status = "note" if package in _OPTIONAL else "MISSING"
+    instead = _INSTEAD.get(package)
     try:
         found = version(package)
+        if found in _COMPROMISED.get(package, ()):
+            return "MISSING", package, f"{found} was compromised; mend it with: pip install -U {package}"
+        importlib.import_module(module)
     except PackageNotFoundError:
-        if package == "decord":
-            return "note", package, "not installed (it has wheels for x86-64 only); PyAV reads every video, more slowly"
-        return "MISSING", package, "install it with: pip install gcvideo"
-    if found in _COMPROMISED.get(package, ()):
-        return "MISSING", package, f"{found} was compromised; mend it with: pip install -U {package}"
+        return status, package, f"not installed: {instead or 'install it with: pip install gcvideo'}"
+    except _CANNOT_LOAD as error:
+        cure = instead or f"install it anew with: pip install --force-reinstall {package}"
+        return status, package, f"{found} is installed and cannot be loaded ({_first_line(error)}): {cure}"
     return "ok", package, found
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def _decoders() -> Iterator[_Row]:
     from av.codec import Codec
     from av.codec.codec import UnknownCodecError
+
+    from gcvideo.data.decoding.decode import READERS, is_installed
 
     def has(name: str, mode: str) -> bool:
         try:
@@ -81,6 +107,7 @@ def _decoders() -> Iterator[_Row]:
             return False
         return True
 
+    yield "ok", "readers", ", ".join(name for name in READERS if is_installed(name))
     found = [name for name in _CODECS if has(name, "r")]
     missing = [name for name in _CODECS if name not in found]
     yield ("note" if missing else "ok"), "decoders", ", ".join(found) + (f"; not {', '.join(missing)}" * bool(missing))
@@ -102,12 +129,20 @@ def _devices() -> Iterator[_Row]:
 
 
 def _wandb() -> Iterator[_Row]:
-    from gcvideo.tracking.wandb_run import has_api_key
+    from gcvideo.tracking.wandb_account import has_api_key, planned_mode, wandb_settings
 
-    if has_api_key():
-        yield "ok", "W&B", "an API key is configured: runs are online (WANDB_MODE=offline changes that)"
+    settings = wandb_settings()
+    mode, has_key = planned_mode(settings), has_api_key(settings)
+    key = f"an API key for {settings.base_url} is configured" if has_key else f"no API key for {settings.base_url}"
+    if mode == "disabled":
+        yield "ok", "W&B", "off, by WANDB_MODE or a settings file: no W&B run is kept"
+    elif mode in ("offline", "dryrun"):
+        why = f"as set by WANDB_MODE or a settings file; {key}" if settings.mode == mode else f"{key}: wandb login"
+        yield ("ok" if settings.mode == mode else "note"), "W&B", f"runs are recorded offline ({why})"
+    elif has_key:
+        yield "ok", "W&B", f"runs are online: {key} (WANDB_MODE=offline changes that)"
     else:
-        yield "note", "W&B", "no API key: runs are recorded offline; log in with: wandb login"
+        yield "note", "W&B", f"runs should be online ({mode}) and will be recorded offline: {key}"
 
 
 def _disk() -> Iterator[_Row]:

@@ -7,6 +7,7 @@ import shlex
 from collections import Counter
 from pathlib import Path
 
+from gcvideo.commands._arguments import CommandParser
 from gcvideo.commands._numbers import whole
 from gcvideo.data.annotations import SPLITS, SourceOptions, check_is_local, describe_formats, read_annotations
 from gcvideo.data.indexing.index import index_videos
@@ -49,7 +50,7 @@ def main(arguments: list[str]) -> int:
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
     formats = "\n".join(f"  {name:<21}{text}" for name, text in describe_formats().items())
-    result = argparse.ArgumentParser(
+    result = CommandParser(
         prog="gcvideo index",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Decodes every video once, in parallel: counts its frames, measures which decoder gives the right\n"

@@ -7,6 +7,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+from gcvideo.commands._arguments import CommandParser
 from gcvideo.commands._tables import table
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    result = argparse.ArgumentParser(
+    result = CommandParser(
         prog="gcvideo models",
         description="What was published where, what it costs, and whether it was reproduced here.",
         epilog=_EXAMPLES,

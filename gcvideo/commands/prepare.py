@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from gcvideo.commands._arguments import CommandParser
 from gcvideo.commands._numbers import whole
 from gcvideo.data.annotations import SPLITS, read_annotations
 from gcvideo.data.indexing.index import cached_manifest_path, index_videos
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    result = argparse.ArgumentParser(
+    result = CommandParser(
         prog="gcvideo prepare",
         description="Writes every video again as H.264 without sound, upright, with its own time stamps, every frame "
         "once, and a manifest of the new files with the same labels and splits. The sources stay as they are. Given "

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gcvideo.commands._arguments import CommandParser
 from gcvideo.commands._tables import dimensions, table
 from gcvideo.errors import InputError, plain
 
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    result = argparse.ArgumentParser(
+    result = CommandParser(
         prog="gcvideo preview",
         usage="gcvideo preview --config NAME_OR_FILE [--out DIR] [--num N] [--split SPLIT] [--any.key=value ...]",
         description="What the network really gets: cut, flipped, coloured, erased, mixed. Look at it before training.",

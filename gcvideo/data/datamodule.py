@@ -51,7 +51,8 @@ class VideoDataModule(LabelledVideos):
         augmentation: what is varied in training.
         reading: which decoders are used, and what becomes of a video that cannot be read.
         holdout: share of the training videos that is held out to choose the best checkpoint on; 0 takes the val split.
-        group: a regular expression; training files with the same match are held out together (UCF101: ``_g(\d+)_``).
+        group: a regular expression; training files of a class with the same match are held out together, or kept
+            (UCF101: ``_g(\d+)_``). Each class is split by itself, see ``holdout.py``.
         balance: how far the classes are brought to come equally often in training: each comes in proportion to
             ``videos ** (1 - balance)``. 0: every video once an epoch; 0.5: square-root sampling; 1: all classes equally
             often (Kang et al., https://arxiv.org/abs/1910.09217). An epoch keeps its length.
@@ -145,7 +146,8 @@ class VideoDataModule(LabelledVideos):
 
         Args:
             epoch: 0-based.
-            batches: of all ranks together, each rank has its share of every one; all there are where these are fewer.
+            batches: global ones, of which each rank reads its share: a batch of its own for every one; all there are
+                where these are fewer.
         """
         return first_batches(self._train_loader(statistics_seed(self.seed)), epoch, batches)
 

@@ -23,19 +23,23 @@ class VideoFolder(VideoDataModule):
         kwargs: see VideoDataModule.
 
     Raises:
-        InputError: if neither ``root`` nor ``manifest`` is given, or both, or the source holds a mistake.
+        InputError: if neither ``root`` nor ``manifest`` is given, or both, or the manifest has other classes than
+            ``classes``, or the source holds a mistake.
     """
 
     def __init__(self, root: str | None = None, classes: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not root and not self.manifest_file:
             raise InputError("no videos named: give the folder with --data.root=FOLDER (it holds a folder per class)")
-        if self.manifest_file is not None and (root or classes):
-            raise InputError(
-                "data.manifest names the videos and their classes already: leave data.root and data.classes out"
-            )
+        if self.manifest_file is not None and root:
+            raise InputError("data.manifest names the videos already: leave data.root out")
         self.root = Path(root).expanduser() if root else None
         self.class_list = classes
+        if self.manifest_file is not None and classes and find_classes(classes) != self.classes:
+            raise InputError(
+                f"the classes of {self.manifest_file} are not those of data.classes ({classes}), in the same order; "
+                "leave data.classes out with --data.classes=null, or index the videos with it"
+            )
 
     @property
     def classes_are_given(self) -> bool:

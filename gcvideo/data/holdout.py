@@ -15,16 +15,22 @@ from gcvideo.records import VideoRecord
 def hold_out(
     records: list[VideoRecord], *, fraction: float, group: str | None
 ) -> tuple[list[VideoRecord], list[VideoRecord]]:
-    """Splits videos into (kept, held out) so that no group is on both sides.
+    """Splits videos into (kept, held out) so that no group of a class is on both sides.
 
     In each class the same share of groups is held out, at least one; which ones depends on the file names alone, so
     every run holds out the same. A class with a single group is not split: all of it is kept.
+
+    A group is one of its class: UCF101's g01 of one class has nothing to do with that of another. Where groups are
+    persons that occur in several classes, the order in which they are taken is the same in all of them, so classes
+    with the same persons hold out the same ones; with others in some classes, a person may be on both sides. Such a
+    set needs a val split by person (a val/ folder, or the split column of a table) and ``holdout=0``.
 
     Args:
         records: the videos.
         fraction: the share of groups to hold out, 0 < fraction < 1.
         group: a regular expression; files whose match (or the first bracket in it that matched) is the same belong
-            together, within a class. Without it, and for files it does not match, each file stands for itself.
+            together, within a class; where persons are kept apart, the bracket holds the person. Without it, and for
+            files it does not match, each file stands for itself.
 
     Raises:
         InputError: if nothing can be held out.

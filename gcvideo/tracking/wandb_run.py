@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-import netrc
 import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import wandb
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
+
+from gcvideo.tracking.wandb_account import planned_mode, wandb_settings
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,8 @@ def start_wandb(
     for variable, place in {"WANDB_DATA_DIR": "wandb/data", "WANDB_CACHE_DIR": "wandb/cache"}.items():
         os.environ.setdefault(variable, str((folder / place).absolute()))
     _hush_failing_logs()
-    wanted = os.environ.get("WANDB_MODE") or ("online" if has_api_key() else "offline")
+    configured = wandb_settings()
+    wanted = planned_mode(configured)
     options = dict(
         project=os.environ.get("WANDB_PROJECT", "gcvideo"),
         dir=str(folder),
@@ -71,7 +72,7 @@ def start_wandb(
         log.warning(f"W&B cannot be reached ({str(error).splitlines()[0]})")
         run = wandb.init(mode="offline", **options)  # type: ignore[arg-type]
     if run.offline:
-        why = "no API key is configured, " if wanted == "offline" and not os.environ.get("WANDB_MODE") else ""
+        why = "no API key is configured, " if wanted == "offline" and configured.mode == "online" else ""
         log.info(f"W&B: {why}recorded offline; upload later with: {_to_upload(run, run_id)}")
     elif run.url:
         log.info(f"W&B: {run.url}")
@@ -93,14 +94,3 @@ def _hush_failing_logs() -> None:
     """
     logging.raiseExceptions = False
     logging.getLogger("asyncio").setLevel(logging.ERROR)
-
-
-def has_api_key() -> bool:
-    """Whether a key, or a token file, is configured for the server in use."""
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
-    try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False

@@ -45,6 +45,19 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     assert f"usage: gcvideo {name}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["fit", "validate"])
+def test_help_says_what_options_do_here(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lightning's own words are of registries, TensorBoard and random seeds, of which there are none."""
+    with pytest.raises(SystemExit):
+        run([name, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--ckpt_path CKPT_PATH A checkpoint of a run: a file, or last or best, which are those of --run_dir" in text
+    assert "--seed_everything SEED_EVERYTHING The seed of everything that is drawn" in text
+    assert "--trainer.logger+ LOGGER null or true: a W&B run in the run folder" in text
+    for untrue in ("Path/URL", '"registry"', "TensorBoardLogger``", "random seed", "a default ModelCheckpoint"):
+        assert untrue not in text
+
+
 def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     assert capsys.readouterr().out == f"gcvideo {gcvideo.__version__}\n"

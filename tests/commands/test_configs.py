@@ -5,11 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from gcvideo.cli import run
-from gcvideo.commands._configs import CONFIGS, config_names, find_config
+from gcvideo.commands._configs import CONFIGS, config_names, find_config, with_found_configs
 from gcvideo.commands._networks import read_model
+from gcvideo.commands.running.command_line import run_cli
+from gcvideo.commands.running.options import import_all_parts
+from gcvideo.data.labels import find_classes
 from gcvideo.errors import InputError
 from gcvideo.models.counting import count
 from gcvideo.tracking.metrics_log import read_metrics
@@ -34,6 +38,48 @@ def test_config_runs_two_steps_through_the_real_command(name: str, videos: Path,
     losses = [row["train/loss"] for row in read_metrics(tmp_path / "run") if "train/loss" in row]
     assert len(losses) == 2
     assert all(0 < loss < 20 for loss in losses)
+
+
+def _build(name_or_file: str, folder: Path) -> None:
+    """Builds data, network and trainer as ``gcvideo fit`` does: at full size, where nothing is allocated."""
+    config = yaml.safe_load(find_config(name_or_file).read_text(encoding="utf-8"))
+    classes = find_classes(config["data"]["init_args"].get("classes") or "ucf101")
+    for name in classes[:2]:  # of the list that the config names; no video is opened
+        (folder / "listed" / name).mkdir(parents=True)
+        (folder / "listed" / name / "1.mp4").touch()
+    options = ["--data.root", str(folder / "listed"), "--run_dir", str(folder / "run"), "--model.pretrained=null"]
+    options += ["--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.logger=false"]
+    import_all_parts()
+    arguments, files = with_found_configs(["--config", name_or_file, *options])
+    with torch.device("meta"):
+        run_cli("fit", arguments, files, only_build=True)
+
+
+@every_config
+def test_config_is_one_that_fit_takes(name: str, tmp_path: Path) -> None:
+    _build(name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("max_epochs:", "max_epoch:"),
+        ("class_path: VideoFolder", "class_path: VideoFolde"),
+        ("crop_px:", "crop:"),
+        ("width:", "widht:"),
+        ("precision: bf16-mixed", "precision: bf61-mixed"),
+        ("kind: cosine", "kind: cosin"),
+        ("final_test:", "final_tset:"),
+    ],
+)
+def test_typo_in_a_shipped_config_would_be_found(right: str, wrong: str, tmp_path: Path) -> None:
+    text = find_config("folder").read_text(encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(text)
+    _build(str(tmp_path / "mine.yaml"), tmp_path / "right")
+    assert right in text
+    (tmp_path / "mine.yaml").write_text(text.replace(right, wrong))
+    with pytest.raises(InputError):
+        _build(str(tmp_path / "mine.yaml"), tmp_path / "wrong")
 
 
 @every_config

@@ -59,7 +59,10 @@ def test_memory_grows_with_the_batch_and_falls_with_checkpointing(capsys: pytest
     [
         (["--clip", "8x224"], "--clip is '8x224'; expected frames x height x width, such as 8x224x224"),
         (["--batch_size", "0"], "--batch_size is 0; expected at least 1"),
-        (["--trainer.max_epochs=3"], "unknown option --trainer.max_epochs=3; count takes --model.…"),
+        (
+            ["--trainer.max_epochs=3"],
+            "unknown option --trainer.max_epochs; gcvideo count --help lists them; it takes --model.…, too",
+        ),
         (["--model.backbone.dept=3"], "SlowOnly has no option 'dept'; did you mean 'depth'?"),
         (["--model.backbone.depth=18"], "depth is 18; expected one of 50, 101, 152"),
         (["--clip", "8x128x128", "--model.head=pytorchvideo"], "take a crop of at least 224 px"),

@@ -133,9 +133,11 @@ def test_choice_of_the_best_begins_anew_late_in_the_run(fit: Fit) -> None:
     assert chosen["late"] >= 2
 
 
-def test_epoch_without_a_validation_is_never_the_best(fit: Fit) -> None:
-    options = ["--trainer.max_epochs=5", "--trainer.check_val_every_n_epoch=2", "--best_after=0.4"]
-    assert torch.load(fit("here", *options) / "best.ckpt", weights_only=True)["epoch"] == 3
+def test_best_is_of_the_last_part_of_a_run_whose_last_epoch_its_interval_leaves_out(fit: Fit) -> None:
+    """The folder config measures every fifth epoch; six epochs of three steps, of which the last twentieth is 18."""
+    folder = fit("here", "--trainer.max_epochs=6", config="folder")
+    assert [row["step"] for row in read_metrics(folder) if "val/top1" in row] == [14, 17]
+    assert torch.load(folder / "best.ckpt", weights_only=True)["global_step"] == 18
 
 
 def test_continued_run_knows_that_the_choice_began_anew(fit: Fit) -> None:
@@ -156,13 +158,13 @@ def test_folder_config_reads_val_once_at_the_end(fit: Fit) -> None:
     assert numbers["test"]["views"].startswith("3 x 1 views")
 
 
-def test_validation_every_few_epochs_is_shown_where_it_was_and_done_before_the_end(
+def test_validation_every_few_epochs_is_shown_where_it_was_and_done_at_the_end(
     fit: Fit, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = fit("here", "--trainer.max_epochs=3", "--trainer.check_val_every_n_epoch=2")
     lines = [line for line in capsys.readouterr().out.splitlines() if "epoch" in line and "/3" in line]
-    assert ["val loss" in line for line in lines] == [False, True, False]
-    assert len([row for row in read_metrics(folder) if "val/top1" in row]) == 1
+    assert ["val loss" in line for line in lines] == [False, True, True]
+    assert [row["step"] for row in read_metrics(folder) if "val/top1" in row] == [5, 8]
     shorter = fit("shorter", "--trainer.max_epochs=1", "--trainer.check_val_every_n_epoch=2")
     assert (shorter / "best.ckpt").is_file()
 
@@ -321,3 +323,29 @@ def test_two_processes_share_one_run_folder(fit: Fit, videos: Path, tmp_path: Pa
     assert [step for step, _ in _losses(folder)] == [0, 1, 2]
     assert json.loads((folder / "metrics.json").read_text())["val"]["videos"] == 2
     assert (folder / "best.ckpt").is_file()
+
+
+def test_continued_run_needs_no_pretrained_weights(fit: Fit, tmp_path: Path) -> None:
+    folder = fit("first", "--trainer.max_epochs=1")
+    weights = (tmp_path / "weights.ckpt").resolve()
+    weights.write_bytes((folder / "best.ckpt").read_bytes())
+    pretrained = f"--model.pretrained={weights}"
+    fit("tuned", pretrained, "--trainer.max_epochs=1")
+    weights.unlink()
+    fit("tuned", pretrained, "--ckpt_path=last")
+    fit("anew", pretrained, code=2)
+
+
+def test_manifest_may_stand_beside_its_own_class_list_and_no_other(
+    fit: Fit, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Configs of a data set name its classes."""
+    assert run(["index", str(videos), "--out", str(tmp_path / "m.csv")]) == 0
+    (tmp_path / "same.txt").write_text("jump\nrun\n")
+    (tmp_path / "other.txt").write_text("run\njump\n")
+    given = ["--data.root=null", "--data.manifest=m.csv", "--trainer.max_epochs=1"]
+    fit("same", *given, "--data.classes=same.txt")
+    fit("other", *given, "--data.classes=other.txt", code=1)
+    assert (
+        "the classes of m.csv are not those of data.classes (other.txt), in the same order" in capsys.readouterr().err
+    )

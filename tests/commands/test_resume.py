@@ -71,7 +71,13 @@ def test_killed_loader_process_is_named_and_the_run_goes_on_exactly(whole: Whole
 @pytest.mark.long
 def test_two_processes_go_on_as_one_with_the_same_videos_a_step(whole: Whole, tmp_path: Path) -> None:
     """Norms are frozen, and nothing is drawn by chance: sums alone differ."""
-    still = ["--model.backbone.norm=frozen", "--model.dropout=0", "--model.mixing.mixup=0", "--model.ema=0"]
+    still = [
+        "--model.backbone.norm=frozen",
+        "--model.dropout=0",
+        "--model.mixing.mixup=0",
+        "--model.ema=0",
+        "--model.precise_bn=0",
+    ]
     like, _ = whole(0, 2, "32")
     alone, _ = whole(0, 1, "32")
     one, two = Job(tmp_path / "one", [*alone.options, *still]), Job(tmp_path / "run", [*like.options, *still])

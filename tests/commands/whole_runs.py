@@ -21,6 +21,7 @@ RECIPE = [
     "--model.dropout=0.3",
     "--model.mixing.mixup=0.2",
     "--model.ema=0.9",
+    "--model.precise_bn=2",
     "--data.augmentation.jitter=0.2",
     "--data.batch_size=2",
     "--trainer.max_epochs=3",

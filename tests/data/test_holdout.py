@@ -26,6 +26,15 @@ def test_no_group_is_on_both_sides() -> None:
     assert (len(kept), len(held)) == (2 * 17 * 4, 2 * 3 * 4)
 
 
+def test_classes_with_the_same_persons_hold_out_the_same_ones() -> None:
+    records = [
+        video_record(f"c{c}/person{p:02d}_take{k}.mp4", label=c) for c in range(3) for p in range(15) for k in range(2)
+    ]
+    kept, held = hold_out(records, fraction=0.2, group=r"(person\d+)_")
+    persons = [{record.path.split("/")[1][:8] for record in side} for side in (kept, held)]
+    assert (len(persons[1]), persons[0] & persons[1]) == (3, set())
+
+
 def test_every_class_gives_the_same_share() -> None:
     _, held = hold_out(_records(10, 2, classes=5), fraction=0.2, group=r"_g(\d+)_")
     assert [sum(record.label == c for record in held) for c in range(5)] == [4] * 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,18 +12,19 @@ import yaml
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from gcvideo.commands.running.explain import explain, meant, one_line
+from gcvideo.commands.running.explain import explain, meant, one_line, without_value
 from gcvideo.commands.running.folders import to_go_on
 from gcvideo.errors import InputError
 
 
 @contextmanager
-def explained_parsing(parser: argparse.ArgumentParser) -> Iterator[None]:
+def explained_parsing(parser: argparse.ArgumentParser, arguments: Sequence[str] = ()) -> Iterator[None]:
     """A wrong key or value ends with exit code 2 and, where one is near, with the key that was meant."""
     try:
         yield
     except ArgumentError as error:
-        raise InputError(explain(one_line(str(error)), parser), exit_code=2) from error
+        message = one_line(str(error))
+        raise InputError(without_value(message, arguments) or explain(message, parser), exit_code=2) from error
 
 
 @contextmanager

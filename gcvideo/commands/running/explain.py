@@ -6,7 +6,7 @@ import argparse
 import difflib
 import importlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from jsonargparse import ArgumentParser
 from torch.optim import Optimizer
@@ -26,6 +26,25 @@ def explain(message: str, parser: argparse.ArgumentParser) -> str:
         if match:
             return explain(match, key, parser)
     return shortened(message)
+
+
+def without_value(message: str, arguments: Sequence[str]) -> str | None:
+    """Names the option that was given without a value; of ``--data.root`` argparse says ``--data``.
+
+    Args:
+        message: of the parser.
+        arguments: of the command.
+
+    Returns:
+        None where the message says something else.
+    """
+    found = re.search(r"argument (?:-\w/)?(--[\w.]+): expected one argument", message)
+    if found is None:
+        return None
+    pairs = zip(arguments, [*arguments[1:], "--"], strict=True)
+    bare = (word for word, after in pairs if word.startswith(found[1]) and "=" not in word and after.startswith("-"))
+    option = next(bare, found[1])
+    return f"{option} has no value; write {option}=VALUE"
 
 
 def _unknown_init_arg(match: re.Match[str], key: str, parser: argparse.ArgumentParser) -> str:

@@ -8,9 +8,23 @@ from jsonargparse import DefaultHelpFormatter
 
 from gcvideo.commands._configs import config_families
 
+# What Lightning says of these options is of another program: of its own loggers, folders and registries.
+_HERE = {
+    "ckpt_path": "A checkpoint of a run: a file, or last or best, which are those of --run_dir. fit goes on from it; "
+    "validate and test measure it. (default: null)",
+    "seed_everything": "The seed of everything that is drawn: a number from 0 to 4294967295. (default: 0)",
+    "trainer.logger": "null or true: a W&B run in the run folder, online where an API key is configured (WANDB_MODE "
+    "changes that). false: none. Or loggers of Lightning's, by their class_path, in its place. metrics.jsonl is "
+    "written in any case. (default: null)",
+    "trainer.enable_checkpointing": "false: neither last.ckpt nor best.ckpt is kept. (default: null, as true)",
+}
+
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
-    """Keeps the lines of the examples."""
+    """Keeps the lines of the examples, and says of some options what they do here."""
+
+    def _expand_help(self, action: argparse.Action) -> str:
+        return _HERE.get(action.dest) or super()._expand_help(action)
 
 
 def teach(command: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import wandb
 from lightning import LightningModule, Trainer
 
 from gcvideo.commands.running.folders import quoted
+from gcvideo.commands.running.metrics_json import Origin, key_of, measured_by, read_numbers, write_numbers
 from gcvideo.data.datamodule import VideoDataModule
 from gcvideo.evaluation.metrics import accuracies, confusion
 from gcvideo.records import Evaluation
@@ -18,7 +18,6 @@ from gcvideo.tracking.checkpoints import BestCheckpoint
 from gcvideo.tracking.metrics_log import read_metrics
 from gcvideo.tracking.pictures import draw_confusion, draw_curves
 from gcvideo.tracking.run import RunTracker
-from gcvideo.tracking.whole_files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -44,21 +43,23 @@ def evaluate_best(trainer: Trainer, module: LightningModule, datamodule: VideoDa
 
 
 def finish(trainer: Trainer, module: Any, datamodule: VideoDataModule, tracker: RunTracker) -> None:
-    """Writes metrics.json and the pictures, closes the W&B run, prints the summary."""
+    """Writes metrics.json (see metrics_json.py) and the pictures, closes the W&B run, prints the summary."""
     if not trainer.is_global_zero or not tracker.folder.is_dir():
         return
     folder = tracker.folder
     split = "test" if trainer.state.fn == "test" else "val"
+    measured = measured_by(trainer, folder)
     if module.evaluation is not None:
-        _write_numbers(folder, split, module.evaluation, _views(datamodule, split))
+        numbers = _numbers(module.evaluation, _views(datamodule, split))
+        write_numbers(folder, split, measured, numbers, by_fit=tracker.job_type == "fit")
         counts = confusion(module.evaluation).numpy()
-        title = f"{split}: {len(module.evaluation.labels)} videos"
+        title = f"{key_of(split, measured)}: {len(module.evaluation.labels)} videos"
         draw_confusion(counts, datamodule.classes, folder / "confusion_matrix.png", title=title)
     rows = read_metrics(folder)
     if tracker.job_type == "fit" and any("train/loss" in row for row in rows):
         draw_curves(rows, folder / "curves.png")
     _close_wandb(folder, tracker)
-    _print_summary(folder, split, tracker.job_type, has_test=bool(datamodule.test_records()))
+    _print_summary(folder, split, measured, tracker.job_type, has_test=bool(datamodule.test_records()))
 
 
 def _views(datamodule: VideoDataModule, split: str) -> str:
@@ -71,12 +72,9 @@ def _views(datamodule: VideoDataModule, split: str) -> str:
     )
 
 
-def _write_numbers(folder: Path, split: str, evaluation: Evaluation, views: str) -> None:
-    path = folder / "metrics.json"
-    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    numbers: dict[str, Any] = accuracies(evaluation)
-    numbers |= {"videos": len(evaluation.labels), "failed": len(evaluation.failures), "views": views}
-    write_whole(path, json.dumps(earlier | {split: numbers}, indent=2) + "\n")
+def _numbers(evaluation: Evaluation, views: str) -> dict[str, Any]:
+    counts = {"videos": len(evaluation.labels), "failed": len(evaluation.failures)}
+    return {**accuracies(evaluation), **counts, "views": views}
 
 
 def _close_wandb(folder: Path, tracker: RunTracker) -> None:
@@ -93,11 +91,10 @@ def _close_wandb(folder: Path, tracker: RunTracker) -> None:
     run.finish()
 
 
-def _print_summary(folder: Path, split: str, job_type: str, *, has_test: bool) -> None:
-    path = folder / "metrics.json"
-    numbers = json.loads(path.read_text(encoding="utf-8")).get(split) if path.is_file() else None
+def _print_summary(folder: Path, split: str, measured: Origin, job_type: str, *, has_test: bool) -> None:
+    numbers = read_numbers(folder, split, measured)
     if numbers:
-        print(f"\n{split}: {numbers['videos']} videos, {numbers['views']}")
+        print(f"\n{key_of(split, measured)}: {numbers['videos']} videos, {numbers['views']}")
         print(f"  video level  top-1 {numbers['top1']:6.1%}   top-5 {numbers['top5']:6.1%}")
         print(f"  clip level   top-1 {numbers['clip_top1']:6.1%}   top-5 {numbers['clip_top5']:6.1%}")
         if numbers["failed"]:

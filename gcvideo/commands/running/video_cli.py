@@ -22,14 +22,11 @@ from gcvideo.commands.running.errors import (
 )
 from gcvideo.commands.running.folders import choose_folder, classes_in, find_checkpoint, how_to_continue
 from gcvideo.commands.running.launch import meet_other_ranks
-from gcvideo.commands.running.options import (
-    check_seed,
-    check_share,
-    validate_before_the_end,
-)
+from gcvideo.commands.running.options import check_seed, check_share
 from gcvideo.commands.running.ranks import limit_waiting, together, with_cluster
 from gcvideo.commands.running.results import evaluate_best, finish
 from gcvideo.commands.running.run_options import add_run_options
+from gcvideo.commands.running.starting import check_plan, check_weights
 from gcvideo.commands.running.stopping import last_of_requeued, stopped
 from gcvideo.commands.running.trainer_options import (
     check_device,
@@ -73,7 +70,7 @@ class VideoCLI(LightningCLI):
         options = self._parser(next(iter(self.subcommands())))
         for config in self.configs:
             check_config(config, options)
-        with explained_parsing(options):
+        with explained_parsing(options, args):
             self.config = parser.parse_args(args)
         check_seed(self.config[self.config.subcommand].seed_everything, args)
         check_share("best_after", self.config[self.config.subcommand].best_after)
@@ -100,8 +97,8 @@ class VideoCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Adds what every run has: folder and logs, checkpoints, progress, throughput."""
         options = self.config_init[self.subcommand]
-        validate_before_the_end(options.trainer)
         if options.plan:
+            check_plan(self.model, options)
             self.devices = planned_devices(options.trainer)
             silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
             return super().instantiate_trainer(**silent, **self.devices.at_hand, **kwargs)
@@ -137,6 +134,7 @@ class VideoCLI(LightningCLI):
         if self.subcommand == "fit":
             check_optimizer(self.model)
         if not self.stops_when_built:
+            check_weights(self.model, self.config[self.subcommand].ckpt_path)
             self.meeting_place = meet_other_ranks(planned_devices(options).count)
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -150,6 +148,7 @@ class VideoCLI(LightningCLI):
         if (self.trainer.max_epochs, self.trainer.max_steps) == (-1, -1):
             raise InputError("the run has no end: set --trainer.max_epochs or --trainer.max_steps", exit_code=2)
         self._check_classes(self.config[subcommand].ckpt_path)
+        self.model.continues = self.config[subcommand].ckpt_path is not None
         with explained_disk(self.tracker):
             try:
                 taken_up, all_ranks = self.config[subcommand].ckpt_path, together(self.trainer, self.tracker)

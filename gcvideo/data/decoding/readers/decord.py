@@ -12,14 +12,14 @@ from gcvideo.data.decoding.decode import DecodeError, Frames, first_line
 
 try:
     import decord
-except ImportError:  # no wheel for this platform
+except (ImportError, OSError, RuntimeError):  # no wheel for this platform, or a library that cannot be loaded
     decord = None
 
 _BEFORE_ZERO = (-1e6, -1e-3)  # seconds; an edit list has cut these frames away (lower numbers are no times at all)
 
 
 def is_installed() -> bool:
-    """Whether there is a decord here (wheels: x86_64 Linux and Windows)."""
+    """Whether there is a decord here that can be loaded (wheels: x86_64 Linux and Windows)."""
     return decord is not None
 
 
