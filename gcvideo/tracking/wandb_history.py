@@ -40,7 +40,7 @@ def rows_lost(folder: Path, run_id: str, before: int) -> list[dict[str, Any]]:
 
 
 def _history(started: Path) -> Iterator[dict[str, Any]]:
-    """The rows that W&B's own reader finds; of a file that it cannot read, those before that place."""
+    """The rows that W&B's own reader finds; none of a record that it refuses, and a line says so."""
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(started)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_READ_SECONDS, check=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
@@ -48,7 +50,12 @@ def prepare_step(optimizer: Optimizer) -> None:
             if _order(parameter.grad) != _order(parameter):
                 parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
             if isinstance(optimizer, SGD) and group["fused"] and group["momentum"]:
-                optimizer.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
+                _begin_momentum(optimizer.state[parameter], parameter)
+
+
+def _begin_momentum(state: dict[str, Any], parameter: Tensor) -> None:
+    if state.get("momentum_buffer") is None:
+        state["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def _order(tensor: Tensor) -> list[int]:

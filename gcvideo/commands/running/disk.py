@@ -9,9 +9,9 @@ from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from gcvideo.commands.running.folders import to_continue
+from gcvideo.commands.running.folders import can_go_on, to_continue
 from gcvideo.errors import InputError
-from gcvideo.tracking.checkpoint_io import LAST, PREVIOUS, TEMPORARY_FAILURE, NotSaved
+from gcvideo.tracking.checkpoint_io import TEMPORARY_FAILURE, NotSaved
 from gcvideo.tracking.run import RunTracker
 from gcvideo.tracking.whole_files import free_space, is_full
 
@@ -40,6 +40,6 @@ def _room(folder: Path) -> str:
 
 
 def _what_to_do(tracker: RunTracker) -> str:
-    if tracker.job_type == "fit" and any((tracker.folder / name).is_file() for name in (LAST, PREVIOUS)):
+    if tracker.job_type == "fit" and can_go_on(tracker.folder):
         return f"make room, then continue with: {to_continue(tracker.folder)}"
     return "make room, or name another place with --run_dir=DIR, then start again"

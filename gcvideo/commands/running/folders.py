@@ -64,9 +64,14 @@ def how_to_continue(folder: Path) -> str:
     return f"interrupted; {to_go_on(folder)}"
 
 
+def can_go_on(folder: Path) -> bool:
+    """Whether a folder holds a checkpoint that ``--ckpt_path last`` may take."""
+    return any((folder / name).is_file() for name in (LAST, PREVIOUS))
+
+
 def to_go_on(folder: Path) -> str:
     """What to do after a run has ended before its time."""
-    if not any((folder / name).exists() for name in (LAST, PREVIOUS)):
+    if not can_go_on(folder):
         return "nothing is saved yet to continue from"
     if distributed.is_torchelastic_launched() or SLURMEnvironment.detect():
         return f"start the same job again with --run_dir {quoted(folder)} --ckpt_path last"

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from lightning import Trainer
 
-from gcvideo.commands.running.folders import to_go_on
+from gcvideo.commands.running.folders import can_go_on, to_go_on
 from gcvideo.errors import InputError
-from gcvideo.tracking.checkpoint_io import LAST, PREVIOUS
 from gcvideo.tracking.preemption import EXIT_CODE, SIGNALS, Preempted, requeue_in_slurm, was_requeued
 
 
@@ -34,8 +33,7 @@ def _saved(stop: Preempted, trainer: Trainer) -> str:
 
 def last_of_requeued(run_dir: str | None) -> str | None:
     """``last`` where SLURM runs a job again that has left a checkpoint: the same command goes on."""
-    folder = Path(run_dir).expanduser() if run_dir else None
-    is_there = folder is not None and any((folder / name).exists() for name in (LAST, PREVIOUS))
+    is_there = bool(run_dir) and can_go_on(Path(str(run_dir)).expanduser())
     return "last" if is_there and was_requeued() else None
 
 
