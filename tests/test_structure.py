@@ -28,8 +28,14 @@ MAY_IMPORT = {
     "training": {"models", "evaluation", "records"},
     "evaluation": {"records"},
     "tracking": {"records", "safe_load"},
+    "predicting": {"data", "evaluation", "models", "records", "safe_load"},
+    "predictor": {"data", "models", "predicting", "records"},
+    "exporting": {"models", "predicting"},
     "cli": set[str](),
-    "commands": {"data", "evaluation", "models", "records", "safe_load", "tracking", "training"},
+    "commands": {
+        *("data", "evaluation", "exporting", "models", "predicting", "predictor"),
+        *("records", "safe_load", "tracking", "training"),
+    },
 }
 
 

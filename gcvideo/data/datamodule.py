@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
+from typing import Any
 
 from torch.utils.data import DataLoader
 
@@ -14,14 +16,15 @@ from gcvideo.data.checks import (
     check_sizes,
     check_training,
 )
-from gcvideo.data.clips import ClipSpec, Sampling, Short
+from gcvideo.data.clips import Sampling, Short
 from gcvideo.data.dataset import VideoDataset
 from gcvideo.data.decoding.reading import Reading
 from gcvideo.data.labelled_videos import LabelledVideos
 from gcvideo.data.loader import ResumableLoader, batch_loader
+from gcvideo.data.preprocessing import Preprocessing, Views
 from gcvideo.data.sampler import EpochSampler
 from gcvideo.data.statistics import first_batches, statistics_seed
-from gcvideo.data.transforms import Augmentation, EvalTransform, TrainTransform, unflipped_labels
+from gcvideo.data.transforms import Augmentation, TrainTransform, unflipped_labels
 from gcvideo.errors import InputError
 from gcvideo.records import Sample, VideoRecord
 
@@ -57,7 +60,7 @@ class VideoDataModule(LabelledVideos):
             ``videos ** (1 - balance)``. 0: every video once an epoch; 0.5: square-root sampling; 1: all classes equally
             often (Kang et al., https://arxiv.org/abs/1910.09217). An epoch keeps its length.
         num_test_clips: clips a video in the test, at regular places.
-        num_test_crops: crops a clip in the test, 1 or 3.
+        num_test_crops: crops a clip in the test, along the long side at equal distances.
         seed: the run's seed (set by seed_everything).
     """
 
@@ -87,7 +90,7 @@ class VideoDataModule(LabelledVideos):
     ) -> None:
         super().__init__(manifest, holdout, group, balance)
         self.num_frames, self.frame_stride, self.crop_px = num_frames, frame_stride, crop_px
-        self.target_fps, self.sampling, self.short = target_fps, sampling, short
+        self.target_fps, self.sampling = target_fps, sampling
         self.clips_per_video, self.reading = clips_per_video, reading
         self.short_side_px, self.test_crop_px = short_side_px or crop_px, test_crop_px or crop_px
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
@@ -95,6 +98,16 @@ class VideoDataModule(LabelledVideos):
         self.augmentation = augmentation
         self.num_test_clips, self.num_test_crops = num_test_clips, num_test_crops
         check_sizes(self)
+        self.preprocessing = Preprocessing(
+            num_frames,
+            frame_stride,
+            target_fps,
+            sampling,
+            short,
+            self.short_side_px,
+            val_views=Views(1, 1, crop_px),
+            test_views=Views(num_test_clips, num_test_crops, self.test_crop_px),
+        )
 
     def prepare_data(self) -> None:
         """Indexes the source; a wrong name is refused before the videos are decoded."""
@@ -153,11 +166,15 @@ class VideoDataModule(LabelledVideos):
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """One clip from the middle of each video, centre crop."""
-        return self._eval_loader(self.val_records(), 1, 1, self.crop_px)
+        return self._eval_loader(self.val_records(), self.preprocessing.val_views)
 
     def test_dataloader(self) -> DataLoader[Sample]:
         """``num_test_clips`` x ``num_test_crops`` views of each video."""
-        return self._eval_loader(self.test_records(), self.num_test_clips, self.num_test_crops, self.test_crop_px)
+        return self._eval_loader(self.test_records(), self.preprocessing.test_views)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Kept in every checkpoint: what the labels mean, and how the videos come before the network."""
+        return {**super().state_dict(), "preprocessing": asdict(self.preprocessing)}
 
     def _trained_batches(self) -> int:
         """Batches of this epoch that were trained on, on each rank; 0 once the epoch is done."""
@@ -171,7 +188,7 @@ class VideoDataModule(LabelledVideos):
         transform = TrainTransform(self.crop_px, self.augmentation, unflipped)
         dataset = VideoDataset(
             self.train_records(),
-            self._spec(self.clips_per_video),
+            self.preprocessing.clip_spec(self.clips_per_video),
             transform,
             crop_px=self.crop_px,
             is_training=True,
@@ -180,23 +197,18 @@ class VideoDataModule(LabelledVideos):
         )
         return self._loader(dataset, self.batch_size, shuffle=True)
 
-    def _eval_loader(
-        self, records: list[VideoRecord], num_clips: int, num_crops: int, crop_px: int
-    ) -> DataLoader[Sample]:
+    def _eval_loader(self, records: list[VideoRecord], views: Views) -> DataLoader[Sample]:
         dataset = VideoDataset(
             records,
-            self._spec(num_clips),
-            EvalTransform(self.short_side_px, crop_px, num_crops),
-            crop_px=crop_px,
+            self.preprocessing.clip_spec(views.num_clips),
+            self.preprocessing.transform(views),
+            crop_px=views.crop_px,
             is_training=False,
-            views_per_clip=num_crops,
+            views_per_clip=views.num_crops,
             seed=self.seed,
             reading=self.reading,
         )
-        return self._loader(dataset, max(1, self.batch_size // (num_clips * num_crops)), shuffle=False)
-
-    def _spec(self, num_clips: int) -> ClipSpec:
-        return ClipSpec(self.num_frames, self.frame_stride, num_clips, self.target_fps, self.sampling, self.short)
+        return self._loader(dataset, max(1, self.batch_size // views.count), shuffle=False)
 
     def _loader(self, dataset: VideoDataset, batch_size: int, *, shuffle: bool) -> ResumableLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

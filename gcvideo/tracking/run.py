@@ -86,7 +86,8 @@ class RunTracker(Callback):
             cut_metrics(self.folder, self._step)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """The rows before a checkpoint are on the disk before it is."""
+        """The configuration goes into the checkpoint; the rows before one are on the disk before it is."""
+        checkpoint["config"] = self.config
         if trainer.is_global_zero and self.job_type == "fit":
             sync_metrics(self.folder)
 

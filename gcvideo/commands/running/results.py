@@ -50,7 +50,9 @@ def finish(trainer: Trainer, module: Any, datamodule: VideoDataModule, tracker: 
     split = "test" if trainer.state.fn == "test" else "val"
     measured = measured_by(trainer, folder)
     if module.evaluation is not None:
-        numbers = _numbers(module.evaluation, _views(datamodule, split))
+        prepared = datamodule.preprocessing
+        views = prepared.test_views if split == "test" else prepared.val_views
+        numbers = _numbers(module.evaluation, prepared.describe(views))
         write_numbers(folder, split, measured, numbers, by_fit=tracker.job_type == "fit")
         counts = confusion(module.evaluation).numpy()
         title = f"{key_of(split, measured)}: {len(module.evaluation.labels)} videos"
@@ -60,16 +62,6 @@ def finish(trainer: Trainer, module: Any, datamodule: VideoDataModule, tracker: 
         draw_curves(rows, folder / "curves.png")
     _close_wandb(folder, tracker)
     _print_summary(folder, split, measured, tracker.job_type, has_test=bool(datamodule.test_records()))
-
-
-def _views(datamodule: VideoDataModule, split: str) -> str:
-    data, is_test = datamodule, split == "test"
-    clips, crops = (data.num_test_clips, data.num_test_crops) if is_test else (1, 1)
-    crop_px = data.test_crop_px if is_test else data.crop_px
-    return (
-        f"{clips} x {crops} views a video (clips x crops), {data.num_frames} frames x stride "
-        f"{data.frame_stride}, {crop_px} px crop of short side {data.short_side_px}"
-    )
 
 
 def _numbers(evaluation: Evaluation, views: str) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""How a video becomes what a network sees outside of training; kept in every checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gcvideo.data.clips import ClipSpec, Sampling, Short
+from gcvideo.data.transforms import EvalTransform
+
+
+@dataclass(frozen=True)
+class Views:
+    """What of each video is looked at.
+
+    Attributes:
+        num_clips: clips a video, at regular places; a single one in the middle.
+        num_crops: crops a clip, along the long side at equal distances; a single one in the centre.
+        crop_px: side of a crop.
+    """
+
+    num_clips: int
+    num_crops: int
+    crop_px: int
+
+    @property
+    def count(self) -> int:
+        """Views a video."""
+        return self.num_clips * self.num_crops
+
+    def __str__(self) -> str:
+        return f"{self.num_clips} x {self.num_crops}"
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The part of the data's options that a network was trained for; their meaning: ``VideoDataModule``.
+
+    Attributes:
+        num_frames: frames in a clip.
+        frame_stride: video frames from one clip frame to the next.
+        target_fps: frames per second that all videos are brought to first; None takes their frames as they come.
+        sampling: dense or segments.
+        short: what becomes of a video that is shorter than a clip: loop or hold.
+        short_side_px: the short side is resized to this.
+        val_views: those of the validation.
+        test_views: those of the test.
+    """
+
+    num_frames: int
+    frame_stride: int
+    target_fps: float | None
+    sampling: Sampling
+    short: Short
+    short_side_px: int
+    val_views: Views
+    test_views: Views
+
+    def clip_spec(self, num_clips: int) -> ClipSpec:
+        """Which clips are taken, ``num_clips`` of each video."""
+        return ClipSpec(self.num_frames, self.frame_stride, num_clips, self.target_fps, self.sampling, self.short)
+
+    def transform(self, views: Views) -> EvalTransform:
+        """What makes the views of a clip."""
+        return EvalTransform(self.short_side_px, views.crop_px, views.num_crops)
+
+    def describe(self, views: Views) -> str:
+        """In words, for a table or a file."""
+        return (
+            f"{views} views a video (clips x crops), {self.num_frames} frames x stride "
+            f"{self.frame_stride}, {views.crop_px} px crop of short side {self.short_side_px}"
+        )
