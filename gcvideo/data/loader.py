@@ -7,9 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from gcvideo.data.dataset import VideoDataset
 from gcvideo.data.pools import begin_as_a_worker, hear_the_parent_alone
 from gcvideo.data.sampler import EpochSampler
 from gcvideo.records import Batch, Sample
@@ -36,23 +35,27 @@ class ResumableLoader(DataLoader[Sample]):
         Those that fill no whole batch of the ranks there are now are trained on again.
         """
         done = state["videos"] // self._videos_of_a_batch()
+        self.order.skip_once(done * int(self.batch_size or 1) if done < len(self) else 0)
+
+    @property
+    def order(self) -> EpochSampler:
+        """Its sampler."""
         assert isinstance(self.sampler, EpochSampler)
-        self.sampler.skip_once(done * int(self.batch_size or 1) if done < len(self) else 0)
+        return self.sampler
 
     def _videos_of_a_batch(self) -> int:
-        assert isinstance(self.sampler, EpochSampler)
-        return int(self.batch_size or 1) * self.sampler.world_size
+        return int(self.batch_size or 1) * self.order.world_size
 
 
 def batch_loader(
-    dataset: VideoDataset, sampler: EpochSampler, batch_size: int, num_workers: int, *, drop_last: bool
+    dataset: Dataset[Sample], sampler: EpochSampler, batch_size: int, num_workers: int, *, drop_last: bool
 ) -> ResumableLoader:
     """Batches in the order of the sampler.
 
     Args:
         dataset: is asked for by the sampler's keys.
         sampler: the order on this rank.
-        batch_size: videos in a batch.
+        batch_size: items in a batch.
         num_workers: processes; 0 reads in this one.
         drop_last: whether a rest that does not fill a batch is left out.
     """

@@ -61,10 +61,10 @@ class BestCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes the comparison up again, also where the run folder was moved or is named in another way."""
         here = Path(str(self.dirpath)) / "best.ckpt"
-        if not is_whole(here):  # another run folder, or a damaged file: the best is still to come
-            return
-        self.best_loss, self.best_step = state_dict["best_loss"], state_dict.get("best_step", 0)  # 0: before there was
         score = state_dict["best_model_score"]
+        if score is None or not is_whole(here):  # a kill came just after the first best one; another folder; damage
+            return  # the best is still to come
+        self.best_loss, self.best_step = state_dict["best_loss"], state_dict.get("best_step", 0)  # 0: before there was
         places = {"best_model_path": str(here), "kth_best_model_path": str(here), "best_k_models": {str(here): score}}
         super().load_state_dict({**state_dict, **places, "dirpath": self.dirpath})
 

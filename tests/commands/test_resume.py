@@ -179,9 +179,11 @@ def test_learning_rate_ends_at_zero_where_steps_become_larger_or_smaller(fit: Ca
         assert rates[-1] < 0.1 * full
 
 
-def test_run_goes_on_again_and_again_by_steps(fit: Callable[..., Path]) -> None:
-    """Also from within an epoch of three steps."""
+@pytest.mark.parametrize("workers", [0, 2])
+def test_run_goes_on_again_and_again_by_steps(fit: Callable[..., Path], workers: int) -> None:
+    """Also from within an epoch of three steps, the first and later ones; processes read ahead."""
     steps = ["--trainer.max_epochs=-1", "--model.schedule.kind=constant", "--model.schedule.warmup=0"]
+    steps.append(f"--data.num_workers={workers}")
     whole = fit("whole", *steps, "--trainer.max_steps=8")
     part = fit("part", *steps, "--trainer.max_steps=2")
     for number in (4, 6, 8):
