@@ -95,7 +95,7 @@ def _pipelines(originals: list[VideoRecord], prepared: list[VideoRecord]) -> dic
 
 def _dataset(records: list[VideoRecord], reading: Reading) -> VideoDataset:
     transform = TrainTransform(CROP_PX, Augmentation(area=AREA, aspect=ASPECT))
-    return VideoDataset(records, ClipSpec(8, 8), transform, crop_px=CROP_PX, is_training=True, reading=reading)
+    return VideoDataset(records, ClipSpec(8, 8), transform, crop_px=CROP_PX, reading=reading)
 
 
 class _Asking(ClipReader):

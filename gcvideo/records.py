@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+NO_VIDEO = -1  # the video index of an item that only fills a batch
 _LEAST = {"label": 0, "start": 0, "first_frame": 0, "num_frames": 1, "fps": 0, "width": 1, "height": 1, "num_bytes": 0}
 
 
@@ -69,15 +70,16 @@ class VideoRecord:
 
 @dataclass(frozen=True)
 class Sample:
-    """What the dataset gives for one video.
+    """What a dataset gives for one key: clips of a video in training, one clip with its crops in evaluation.
 
     Attributes:
         clips: ``uint8 (V, C, T, H, W)``, 0-255.
         label: class number.
-        video_index: position of the video in its split.
+        video_index: position of the video in its split; ``NO_VIDEO`` for an item that only fills a batch.
         view_indices: ``int64 (V,)``, which of the video's views these are.
         failure: empty, or why the video could not be read.
-        is_valid: False where the clips are black because it could not be read; True for clips of a substitute.
+        is_valid: False where the clips are black because it could not be read, or because there is none; True for
+            clips of a substitute.
         fallback: empty, or which decoder failed and which one stood in.
     """
 
@@ -92,15 +94,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    """B videos with V views each, on their way to the network.
+    """B samples with V views each, on their way to the network.
 
     Attributes:
         clips: ``uint8 (B, V, C, T, H, W)``, 0-255.
         labels: ``int64 (B,)``.
         video_indices: ``int64 (B,)``.
         view_indices: ``int64 (B, V)``.
-        valid: ``bool (B, V)``; False where the video could not be read and none stands in for it.
-        failures: one line for each video that could not be read.
+        valid: ``bool (B, V)``; False where the video could not be read and none stands in for it, or there is none.
+        failures: one line for each sample whose video could not be read.
         fallbacks: one line for each video of which a decoder failed and another stood in.
 
     Raises:
@@ -165,23 +167,41 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class ExpectedViews:
+    """What is to be scored: of each video of a split the same number of views.
+
+    Attributes:
+        names: of the videos, in the order of the split.
+        num_views: of each.
+    """
+
+    names: tuple[str, ...]
+    num_views: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """The scores of a split, one row a video: its views averaged, repeats dropped.
+    """The scores of a split, one row a video: its views averaged, each counted once.
 
     Attributes:
         video_indices: ``int64 (M,)``, rising; positions in the split.
         labels: ``int64 (M,)``.
         probabilities: ``float32 (M, K)``, averaged over the views of a video, rows sum to 1.
-        clip_labels: ``int64 (R,)``, one for each view.
-        clip_probabilities: ``float32 (R, K)``, one row for each view.
+        num_views: R, views that have a score.
+        clip_top1: share of them whose best class is the true one, 0 to 1.
+        clip_top5: share of them that have it among their five best, 0 to 1.
         loss: mean cross-entropy over the views.
-        failures: one line for each video that could not be read and has no row.
+        failures: one line for each video of which no view could be read and that has no row.
+        incomplete: one line for each video that lacks views, by position: it has its row from the others, or, where
+            not one has arrived and none is known to have failed, it has no row.
     """
 
     video_indices: Tensor
     labels: Tensor
     probabilities: Tensor
-    clip_labels: Tensor
-    clip_probabilities: Tensor
+    num_views: int
+    clip_top1: float
+    clip_top5: float
     loss: float
     failures: tuple[str, ...] = ()
+    incomplete: tuple[str, ...] = ()

@@ -123,8 +123,8 @@ def look(configs: Sequence[str], options: Sequence[str], *, split: str, num_clip
         for number, batch in enumerate(loader()):
             if split == "train":
                 seed_batch(task.seed, number // accumulated, number, 0)
-            clips += _fed(batch, records, data.classes, task, mixes=split == "train")
-            failures += batch.failures
+            clips += _fed(batch, records, data, task, split)
+            failures += [line for line in batch.failures if line not in failures]
             if len(clips) >= num_clips:
                 break
     smoothing = task.mixing.label_smoothing if split == "train" else 0.0
@@ -150,23 +150,32 @@ def _source(data: VideoDataModule, split: str) -> tuple[list[VideoRecord], Calla
 
 
 def _fed(
-    batch: Batch, records: Sequence[VideoRecord], classes: Sequence[str], task: ActionRecognition, *, mixes: bool
+    batch: Batch, records: Sequence[VideoRecord], data: VideoDataModule, task: ActionRecognition, split: str
 ) -> Iterator[FedClip]:
     """The clips of a batch; in training those that could be read, mixed as the task's training step does."""
+    mixes, several = split == "train", _num_views(data, split) > 1
     num_views = batch.view_indices.shape[1]
     clips, valid = batch.clips.flatten(0, 1), batch.valid.flatten()
     of_videos = torch.stack([batch.labels, batch.video_indices], dim=1).repeat_interleave(num_views, dim=0)
     whose = torch.cat([of_videos, batch.view_indices.reshape(-1, 1)], dim=1)  # (N, 3)
     if mixes and valid.any():
-        clips, whose = clips[valid], whose[valid]
+        clips, whose, valid = clips[valid], whose[valid], valid[valid]
     mixing = task.mixing if mixes else Mixing()
     clips, targets = mixing(clips, whose[:, 0], task.num_classes)
     least = mixing.label_smoothing / task.num_classes + 1e-6
-    for pixels, target, (label, video, view) in zip(clips, targets.tolist(), whose.tolist(), strict=True):
+    rows = zip(clips, targets.tolist(), whose.tolist(), valid.tolist(), strict=True)
+    for pixels, target, (label, video, view), is_valid in rows:
         own_first = sorted(enumerate(target), key=lambda item, own=label: item[0] != own)  # type: ignore[misc]
-        shares = {classes[k]: share for k, share in own_first if share > least}
-        is_readable = not any(records[video].path in failure for failure in batch.failures)
-        yield FedClip(pixels, shares, records[video], view if num_views > 1 else None, is_readable)
+        shares = {data.classes[k]: share for k, share in own_first if share > least}
+        is_other = mixes and any(records[video].path in failure for failure in batch.failures)
+        yield FedClip(pixels, shares, records[video], view if several else None, is_valid and not is_other)
+
+
+def _num_views(data: VideoDataModule, split: str) -> int:
+    """Of a video."""
+    if split == "train":
+        return data.clips_per_video
+    return (data.preprocessing.val_views if split == "val" else data.preprocessing.test_views).count
 
 
 def _line(text: str) -> str:

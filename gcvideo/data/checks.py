@@ -24,15 +24,13 @@ def check_sizes(data: VideoDataModule) -> None:
     Raises:
         InputError: naming the option and its value.
     """
-    for name in ("num_frames", "frame_stride", "batch_size", "num_test_clips", "clips_per_video"):
+    for name in ("num_frames", "frame_stride", "batch_size", "num_test_clips", "num_test_crops", "clips_per_video"):
         if getattr(data, name) < 1:
             raise InputError(f"data.{name} is {getattr(data, name)}; expected at least 1")
     if data.target_fps is not None and not 0 < data.target_fps < 1000:
         raise InputError(f"data.target_fps is {data.target_fps}; expected frames per second above 0, or null")
     if data.num_workers < 0:
         raise InputError(f"data.num_workers is {data.num_workers}; expected 0 or more")
-    if data.num_test_crops not in (1, 3):
-        raise InputError(f"data.num_test_crops is {data.num_test_crops}; expected 1 or 3")
     for name in ("crop_px", "test_crop_px"):
         crop = getattr(data, name)
         if crop < SMALLEST_CROP_PX:

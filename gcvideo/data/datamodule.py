@@ -19,9 +19,10 @@ from gcvideo.data.checks import (
 from gcvideo.data.clips import Sampling, Short
 from gcvideo.data.dataset import VideoDataset
 from gcvideo.data.decoding.reading import Reading
+from gcvideo.data.evaluation_loader import evaluation_loader
 from gcvideo.data.labelled_videos import LabelledVideos
 from gcvideo.data.loader import ResumableLoader, batch_loader
-from gcvideo.data.preprocessing import Preprocessing, Views
+from gcvideo.data.preprocessing import Preprocessing, Views, other_clips
 from gcvideo.data.sampler import EpochSampler
 from gcvideo.data.statistics import first_batches, statistics_seed
 from gcvideo.data.transforms import Augmentation, TrainTransform, unflipped_labels
@@ -47,7 +48,7 @@ class VideoDataModule(LabelledVideos):
         crop_px: side of the square the network sees.
         short_side_px: validation and test resize the short side to this before the crop; default: crop_px.
         test_crop_px: side of the square in the test, larger where a network is tested so; default: crop_px.
-        batch_size: videos in a batch on each device.
+        batch_size: videos in a batch on each device; in validation and test the most views, see ``evaluation_loader``.
         drop_last: whether the last videos of an epoch, which do not fill a batch on every device, are left out of the
             training; false trains on them too, as a smaller batch (a few come twice so that all devices get some).
         num_workers: loader processes; they do not change the results.
@@ -97,6 +98,7 @@ class VideoDataModule(LabelledVideos):
         self.drop_last = drop_last
         self.augmentation = augmentation
         self.num_test_clips, self.num_test_crops = num_test_clips, num_test_crops
+        self._clips_said = False
         check_sizes(self)
         self.preprocessing = Preprocessing(
             num_frames,
@@ -149,8 +151,12 @@ class VideoDataModule(LabelledVideos):
             self.batch_size = videos
 
     def train_dataloader(self) -> DataLoader[Sample]:
-        """Random clips in an order that is a function of (seed, epoch)."""
+        """Random clips in an order that is a function of (seed, epoch).
+
+        The epoch is set here, too: Lightning sets that of a continued run after processes have begun to read ahead.
+        """
         loader = self._train_loader(self.seed)
+        loader.order.set_epoch(self._epoch())
         loader.trained_batches = self._trained_batches
         return loader
 
@@ -169,12 +175,31 @@ class VideoDataModule(LabelledVideos):
         return self._eval_loader(self.val_records(), self.preprocessing.val_views)
 
     def test_dataloader(self) -> DataLoader[Sample]:
-        """``num_test_clips`` x ``num_test_crops`` views of each video."""
+        """``num_test_clips`` x ``num_test_crops`` views of each video, a clip with its crops an item."""
         return self._eval_loader(self.test_records(), self.preprocessing.test_views)
 
     def state_dict(self) -> dict[str, Any]:
         """Kept in every checkpoint: what the labels mean, and how the videos come before the network."""
         return {**super().state_dict(), "preprocessing": asdict(self.preprocessing)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Refuses other classes; says where clips are taken otherwise than those that the network knows.
+
+        Raises:
+            InputError: naming the first class that differs.
+        """
+        super().load_state_dict(state_dict)
+        note = other_clips(state_dict.get("preprocessing"), self.preprocessing)
+        if note and not self._clips_said and (self.trainer is None or self.trainer.is_global_zero):
+            log.warning(note)
+        self._clips_said = True
+
+    def _epoch(self) -> int:
+        """Which epoch a fit begins with, from 0; ``trainer.current_epoch`` is one behind where the last one is done."""
+        if self.trainer is None:
+            return 0
+        epoch: int = self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
+        return epoch
 
     def _trained_batches(self) -> int:
         """Batches of this epoch that were trained on, on each rank; 0 once the epoch is done."""
@@ -191,35 +216,35 @@ class VideoDataModule(LabelledVideos):
             self.preprocessing.clip_spec(self.clips_per_video),
             transform,
             crop_px=self.crop_px,
-            is_training=True,
             seed=seed,
             reading=self.reading,
         )
-        return self._loader(dataset, self.batch_size, shuffle=True)
-
-    def _eval_loader(self, records: list[VideoRecord], views: Views) -> DataLoader[Sample]:
-        dataset = VideoDataset(
-            records,
-            self.preprocessing.clip_spec(views.num_clips),
-            self.preprocessing.transform(views),
-            crop_px=views.crop_px,
-            is_training=False,
-            views_per_clip=views.num_crops,
-            seed=self.seed,
-            reading=self.reading,
-        )
-        return self._loader(dataset, max(1, self.batch_size // views.count), shuffle=False)
-
-    def _loader(self, dataset: VideoDataset, batch_size: int, *, shuffle: bool) -> ResumableLoader:
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        rank, world_size = self._place()
         sampler = EpochSampler(
             len(dataset),
-            shuffle=shuffle,
-            seed=dataset.seed,
+            shuffle=True,
+            seed=seed,
             rank=rank,
             world_size=world_size,
             labels=[record.label for record in dataset.records],
             balance=self.balance,
             drop_last=self.drop_last,
         )
-        return batch_loader(dataset, sampler, batch_size, self.num_workers, drop_last=shuffle and self.drop_last)
+        return batch_loader(dataset, sampler, self.batch_size, self.num_workers, drop_last=self.drop_last)
+
+    def _eval_loader(self, records: list[VideoRecord], views: Views) -> DataLoader[Sample]:
+        rank, world_size = self._place()
+        return evaluation_loader(
+            records,
+            self.preprocessing,
+            views,
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+            reading=self.reading,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    def _place(self) -> tuple[int, int]:
+        """Rank and number of processes."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

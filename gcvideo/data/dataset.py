@@ -1,4 +1,4 @@
-"""One video in, one sample out: choose frames, decode, transform.
+"""One video in, one training sample out: choose frames, decode, transform.
 
 What happens to a sample depends on (seed, epoch, index) alone.
 """
@@ -6,10 +6,10 @@ What happens to a sample depends on (seed, epoch, index) alone.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -23,17 +23,15 @@ _SUBSTITUTES = 3  # videos of the same class that are tried for one that cannot 
 
 
 class VideoDataset(Dataset[Sample]):
-    """Samples of a list of videos, asked for by ``(epoch, index)``.
+    """Training samples of a list of videos, clips at random places, asked for by ``(epoch, index)``.
 
     A video has many indices: its own, and those the length of the list further, each of which is another clip of it.
 
     Args:
         records: the videos.
         spec: which clips to take.
-        transform: ``uint8 (T, H, W, 3)`` and the class number to a list of views ``uint8 (3, T, h, w)``.
+        transform: ``uint8 (T, H, W, 3)`` and the class number to a list of one view ``uint8 (3, T, h, w)``.
         crop_px: side of a view, for the black clip that stands for an unreadable video.
-        is_training: clips at random places; else at regular ones.
-        views_per_clip: how many views the transform gives.
         seed: the run's seed.
         reading: which decoders, and what becomes of a video that they cannot read.
     """
@@ -45,15 +43,13 @@ class VideoDataset(Dataset[Sample]):
         transform: Transform,
         *,
         crop_px: int,
-        is_training: bool,
-        views_per_clip: int = 1,
         seed: int = 0,
         reading: Reading = Reading(),  # noqa: B008 (frozen)
     ) -> None:
-        self.records, self.spec, self.transform, self.is_training = records, spec, transform, is_training
-        self.crop_px, self.views_per_clip, self.seed = crop_px, views_per_clip, seed
+        self.records, self.spec, self.transform = records, spec, transform
+        self.crop_px, self.seed = crop_px, seed
         self.reader = ClipReader(reading)
-        self.substitutes = is_training and reading.on_failure == "substitute"
+        self.substitutes = reading.on_failure == "substitute"
         self._same_class: dict[int, list[int]] = defaultdict(list)
         for index, record in enumerate(records):
             self._same_class[record.label].append(index)
@@ -64,7 +60,7 @@ class VideoDataset(Dataset[Sample]):
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         """The sample of video ``index`` in ``epoch``.
 
-        For a video that cannot be read another of its class stands in (training), or a black clip that is not valid.
+        For a video that cannot be read another of its class stands in, or a black clip that is not valid.
         """
         epoch, number = key
         index = number % len(self.records)
@@ -96,28 +92,41 @@ class VideoDataset(Dataset[Sample]):
         return [others[(first + k) % len(others)] for k in range(min(_SUBSTITUTES, len(others)))]
 
     def _clips(self, record: VideoRecord, generator: np.random.Generator) -> tuple[Tensor, str]:
-        """Views ``uint8 (V, 3, T, h, w)`` and a line where a decoder failed and another stood in."""
-        indices = choose_clips(self.spec, self._timeline(record), generator if self.is_training else None)
-        views: list[Tensor] = []
-        fallback = ""
-        for part in self._parts(indices):
-            frames, line = self.reader.read(record, part)
-            fallback = fallback or line
-            for clip in torch.from_numpy(frames):
-                views += self.transform(clip, record.label)
-        return torch.stack(views), fallback
-
-    def _parts(self, indices: np.ndarray) -> Iterator[np.ndarray]:
-        """In training all clips come from one decode; in the test one at a time, to hold few frames in memory."""
-        return iter([indices] if self.is_training else indices[:, None])
-
-    def _timeline(self, record: VideoRecord) -> Timeline:
-        by_time = self.spec.target_fps and record.is_vfr
-        return Timeline(record.num_frames, record.fps, self.reader.times(record) if by_time else None)
+        """All clips come from one decode."""
+        indices = choose_clips(self.spec, timeline_of(record, self.spec, self.reader), generator)
+        return views_of(record, indices, self.reader, self.transform)
 
     def _black(self) -> Tensor:
-        num_views = self.spec.num_clips * self.views_per_clip
-        return torch.zeros(num_views, 3, self.spec.num_frames, self.crop_px, self.crop_px, dtype=torch.uint8)
+        return torch.zeros(self.spec.num_clips, 3, self.spec.num_frames, self.crop_px, self.crop_px, dtype=torch.uint8)
+
+
+def timeline_of(record: VideoRecord, spec: ClipSpec, reader: ClipReader) -> Timeline:
+    """When the frames of a video are shown; its time stamps are read only where clips are chosen by them.
+
+    Raises:
+        DecodeError: if they cannot be read.
+    """
+    by_time = spec.target_fps and record.is_vfr
+    return Timeline(record.num_frames, record.fps, reader.times(record) if by_time else None)
+
+
+def views_of(
+    record: VideoRecord, indices: NDArray[np.int64], reader: ClipReader, transform: Transform
+) -> tuple[Tensor, str]:
+    """Views ``uint8 (V, 3, T, h, w)`` and a line where a decoder failed and another stood in.
+
+    Args:
+        record: the video.
+        indices: (L, T), frames of its clips, which come from one decode.
+        reader: decodes.
+        transform: makes V / L views of a clip.
+
+    Raises:
+        DecodeError: if they cannot be read.
+    """
+    frames, fallback = reader.read(record, indices)
+    views = [view for clip in torch.from_numpy(frames) for view in transform(clip, record.label)]
+    return torch.stack(views), fallback
 
 
 def _seeded(seed: int, epoch: int, index: int) -> np.random.Generator:

@@ -68,12 +68,17 @@ def check_holdout(fraction: float, group: str | None) -> None:
         raise InputError(f"data.group is {group!r}, not a regular expression: {error}") from None
 
 
-def _group_name(record: VideoRecord, pattern: re.Pattern[str] | None) -> str:
-    name = Path(record.path).name
-    match = pattern.search(name) if pattern else None
+def matched_group(path: str, pattern: re.Pattern[str] | None) -> str | None:
+    """What of a file's name says which group it belongs to; None where the pattern matches nothing."""
+    match = pattern.search(Path(path).name) if pattern else None
     if match is None:
-        return name
+        return None
     return next((text for text in match.groups() if text is not None), match.group(0))
+
+
+def _group_name(record: VideoRecord, pattern: re.Pattern[str] | None) -> str:
+    matched = matched_group(record.path, pattern)
+    return Path(record.path).name if matched is None else matched
 
 
 def _digest(name: str) -> str:

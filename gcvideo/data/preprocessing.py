@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gcvideo.data.clips import ClipSpec, Sampling, Short
 from gcvideo.data.transforms import EvalTransform
@@ -69,3 +71,16 @@ class Preprocessing:
             f"{views} views a video (clips x crops), {self.num_frames} frames x stride "
             f"{self.frame_stride}, {views.crop_px} px crop of short side {self.short_side_px}"
         )
+
+
+def other_clips(learned: Mapping[str, Any] | None, now: Preprocessing) -> str:
+    """A line where clips are taken otherwise than those that a network was trained on; empty where they are not.
+
+    Args:
+        learned: of a checkpoint, ``asdict`` of its preprocessing; None where it does not say.
+        now: what is asked for.
+    """
+    names = ("num_frames", "frame_stride", "target_fps", "sampling", "short")
+    differ = [name for name in names if learned is not None and learned.get(name) != getattr(now, name)]
+    changes = ", ".join(f"{name} {(learned or {}).get(name)}, here {getattr(now, name)}" for name in differ)
+    return f"the checkpoint was trained on other clips: {changes} (data.*)" if differ else ""

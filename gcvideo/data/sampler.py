@@ -18,11 +18,11 @@ class EpochSampler(Sampler[Key]):
 
     Rank r takes every ``world_size``-th key from r on, so the k-th batches of all ranks together are the k-th part of
     one order: the global batches are the same for any number of ranks. In training (shuffle) the rest that does not
-    fill all ranks is left out, unless ``drop_last`` is false; then, and in evaluation, videos are repeated from the
-    start, and the scores drop the repeats.
+    fill all ranks is left out, unless ``drop_last`` is false; then videos are repeated from the start. In evaluation
+    nothing is left out or repeated: the order goes on past the end, with items that belong to no video.
 
     Args:
-        length: number of videos.
+        length: number of items: videos in training, clips in evaluation.
         shuffle: a new order each epoch (training), or the order of the list (evaluation).
         seed: the run's seed.
         rank: of this process, 0 <= rank < world_size.
@@ -75,4 +75,5 @@ class EpochSampler(Sampler[Key]):
             order = balanced_order(self.labels, self.balance, seed=self.seed, epoch=self.epoch)
         elif self.shuffle:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        return np.resize(order, len(self) * self.world_size)  # cut off, or gone on with from its beginning
+        keys = len(self) * self.world_size
+        return np.resize(order, keys) if self.shuffle else np.arange(keys)  # cut off, or gone on with

@@ -155,15 +155,16 @@ def _some(names: Sequence[str], at_most: int = 8) -> str:
 class EvalTransform:
     """Fixed views: ``uint8 (T, H, W, 3)`` to ``num_crops`` of ``uint8 (3, T, crop_px, crop_px)``.
 
-    The short side is resized to ``short_side_px``; one crop is the centre, three lie along the long side.
+    The short side is resized to ``short_side_px``; one crop is the centre, several lie along the long side at equal
+    distances, from end to end.
 
     Raises:
-        ValueError: if ``num_crops`` is neither 1 nor 3, or the crop is larger than the short side.
+        ValueError: if ``num_crops`` is below 1, or the crop is larger than the short side.
     """
 
     def __init__(self, short_side_px: int, crop_px: int, num_crops: int = 1) -> None:
-        if num_crops not in (1, 3):
-            raise ValueError(f"expected 1 or 3 crops, got {num_crops}")
+        if num_crops < 1:
+            raise ValueError(f"expected at least 1 crop, got {num_crops}")
         if crop_px > short_side_px:
             raise ValueError(f"crop_px {crop_px} is larger than short_side_px {short_side_px}; lower it")
         self.short_side_px, self.crop_px, self.num_crops = short_side_px, crop_px, num_crops
@@ -172,13 +173,17 @@ class EvalTransform:
         """Resizes, then crops; the same for every label."""
         picture = F.resize(frames.permute(0, 3, 1, 2), [self.short_side_px], antialias=True)  # (T, C, H, W)
         height, width = picture.shape[-2:]
-        places = [0.5] if self.num_crops == 1 else [0.0, 0.5, 1.0]
         crops = []
-        for place in places:
+        for place in _places(self.num_crops):
             top = round((height - self.crop_px) * (place if height > width else 0.5))
             left = round((width - self.crop_px) * (0.5 if height > width else place))
             crops.append(F.crop(picture, top, left, self.crop_px, self.crop_px).transpose(0, 1))
         return crops
+
+
+def _places(num_crops: int) -> list[float]:
+    """Where along the long side: 0 is one end, 1 the other; a single crop lies in the middle."""
+    return [0.5] if num_crops == 1 else [k / (num_crops - 1) for k in range(num_crops)]
 
 
 Transform = TrainTransform | EvalTransform

@@ -14,14 +14,15 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD, Optimizer
 
+from gcvideo.evaluation.exact_sums import ViewAverage
 from gcvideo.evaluation.metrics import accuracies
-from gcvideo.evaluation.scores import VideoScores
+from gcvideo.evaluation.scores import VideoScores, describe_incomplete
 from gcvideo.models.backbones.resnet import Backbone
 from gcvideo.models.head import HeadKind
 from gcvideo.models.network import KINETICS_MEAN, KINETICS_STD, Network
 from gcvideo.models.sites import Insertion
 from gcvideo.models.weights import Inflation, load_pretrained
-from gcvideo.records import Batch, Evaluation
+from gcvideo.records import Batch, Evaluation, ExpectedViews
 from gcvideo.training.averaging import AveragedWeights, check_averaging, trained_state
 from gcvideo.training.class_weights import ClassWeights, check_class_weights, weigh_targets, weights_of_run
 from gcvideo.training.finite_steps import FiniteSteps, gradient_norm
@@ -75,6 +76,8 @@ class ActionRecognition(LightningModule):
         precise_bn: global training batches (each device reads its share of every one) that the statistics of the batch
             norms are computed from before each validation (Wu and Johnson, https://arxiv.org/abs/2105.07576). 0 is off,
             200 usual in PySlowFast.
+        view_average: what is averaged over the views of a video in validation, test and prediction: probabilities, or
+            logits (then the softmax comes after; a view that is sure counts more).
         max_skipped: steps in a row that are left out because their gradient is not finite before the run stops.
         channels_last: memory layout channels_last_3d (faster where convolutions are; the same results).
         compile: whether the network goes through torch.compile, which takes minutes at first and is faster then.
@@ -106,6 +109,7 @@ class ActionRecognition(LightningModule):
         unfreeze_at: dict[str, int] | None = None,
         ema: float = 0.0,
         precise_bn: int = 0,
+        view_average: ViewAverage = "probabilities",
         max_skipped: int = 10,
         channels_last: bool = True,
         compile: bool = False,
@@ -130,7 +134,7 @@ class ActionRecognition(LightningModule):
         check_unfreezing(self.network, self.unfreeze_at)
         self.continues = False
         self.loss_weights: Tensor | None = None
-        self.scores = VideoScores()
+        self.scores = VideoScores(view_average)
         self.evaluation: Evaluation | None = None
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -236,11 +240,23 @@ class ActionRecognition(LightningModule):
         self.scores.update(batch, self(_flat(batch)[0]))
 
     def _finish(self, split: Literal["val", "test"]) -> None:
-        self.evaluation, self.scores = self.scores.compute(), VideoScores()
+        self.evaluation = self.scores.compute(self._expected(split))
+        self.scores = VideoScores(self.scores.average)
         numbers = accuracies(self.evaluation)
         for name, value in numbers.items():
             self.log(f"{split}/{name}", value, prog_bar=name == "top1")
         self.log(f"{split}/failed", float(len(self.evaluation.failures)))
+        if self.evaluation.incomplete:
+            self.log(f"{split}/incomplete", float(len(self.evaluation.incomplete)))
+            if self.trainer.is_global_zero:
+                log.warning(describe_incomplete(self.evaluation))
+
+    def _expected(self, split: Literal["val", "test"]) -> ExpectedViews | None:
+        """None where only some batches are wanted, or the loader does not say it."""
+        loader: Any = self.trainer.val_dataloaders if split == "val" else self.trainer.test_dataloaders
+        batches = self.trainer.num_val_batches if split == "val" else self.trainer.num_test_batches
+        expected: ExpectedViews | None = getattr(getattr(loader, "dataset", None), "expected", None)
+        return expected if expected and not self.trainer.sanity_checking and batches == [len(loader)] else None
 
 
 def _flat(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

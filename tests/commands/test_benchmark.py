@@ -52,7 +52,7 @@ def records(manifest: Path) -> list[VideoRecord]:
 
 def _dataset(records: list[VideoRecord], clips: int = 1) -> VideoDataset:
     transform = TrainTransform(32, Augmentation())
-    return VideoDataset(records, ClipSpec(4, 2, clips), transform, crop_px=32, is_training=True)
+    return VideoDataset(records, ClipSpec(4, 2, clips), transform, crop_px=32)
 
 
 def _measure(dataset: VideoDataset, rounds: int = 2) -> PipelineCost:

@@ -20,8 +20,7 @@ def slow_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     read, last = VideoDataset.__getitem__, [0.0]
 
     def slowly(self: VideoDataset, key: tuple[int, int]) -> Sample:
-        if self.is_training:
-            time.sleep(2 * (time.monotonic() - last[0]) if last[0] else 0.01)
+        time.sleep(2 * (time.monotonic() - last[0]) if last[0] else 0.01)
         sample = read(self, key)
         last[0] = time.monotonic()
         return sample

@@ -66,7 +66,6 @@ def _loader(path: Path, num_clips: int, reader: str, guard: Guard) -> DataLoader
         ClipSpec(8, 4),
         TrainTransform(32, Augmentation(jitter=0.4)),
         crop_px=32,
-        is_training=True,
         reading=Reading(reader=reader, guard=guard),  # type: ignore[arg-type]
     )
     keys = [(epoch, 0) for epoch in range(num_clips)]
@@ -128,9 +127,9 @@ def main(folder: Path, num_frames: int, frame_stride: int) -> None:
         num_test_clips=10, num_test_crops=3, crop_px=224, short_side_px=256, test_crop_px=256,
     )  # fmt: skip
     batches = iter(data.test_dataloader())
-    for _ in range(2):
+    for _ in range(10):
         batch = next(batches)
-        assert batch.clips.shape == (1, 30, 3, num_frames, 256, 256)
+        assert batch.clips.shape == (2, 3, 3, num_frames, 256, 256)
         assert batch.failures == ()
     print(max(_peak_bytes(pid) for pid in _children(os.getpid())))
 

@@ -76,6 +76,12 @@ def seconds_until_gone(numbers: list[int], limit_s: float) -> Mapping[int, float
     return gone
 
 
+def has_stopped(number: int) -> bool:
+    """Whether SIGSTOP holds a process, all of it."""
+    threads = Path(f"/proc/{number}/task").glob("[0-9]*/stat")
+    return all(_fields(thread)[0] == "T" for thread in threads)
+
+
 def _parents() -> dict[int, int]:
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):

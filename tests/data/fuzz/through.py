@@ -92,7 +92,6 @@ def _loader(manifest: Manifest) -> DataLoader[Sample]:
         ClipSpec(4, 3, num_clips=_CLIPS, target_fps=20),
         TrainTransform(32, Augmentation()),
         crop_px=32,
-        is_training=True,
         reading=Reading(deadline_s=_DEADLINE_S, on_failure="mask"),
     )
     sampler = EpochSampler(len(dataset), shuffle=True)
