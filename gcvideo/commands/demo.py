@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     folder = Path(options.run_dir).expanduser() if options.run_dir else new_run_folder("demo")
     seed = f"--seed_everything={options.seed}"
     fit = ["fit", "--config", "demo", "--data.root", str(root), "--run_dir", str(folder), seed, *for_fit]
-    test = ["test", "--config", str(folder / "config.yaml"), "--ckpt_path", str(folder / "best.ckpt")]
+    test = ["test", "--ckpt_path", str(folder / "best.ckpt")]
     for command in (fit, test):
         code = _run(command)
         if code:

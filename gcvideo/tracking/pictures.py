@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from gcvideo.tracking.lettering import drawable, families, lettered
 from gcvideo.tracking.whole_files import naming
 
 _WRITTEN_CLASSES = 40
@@ -42,11 +43,12 @@ def draw_confusion(counts: NDArray[Any], classes: Sequence[str], path: Path, *, 
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the class")
-    axes.set(title=title, xlabel="predicted", ylabel="true")
+    axes.set_title(drawable(title), fontfamily=list(families()))
+    axes.set(xlabel="predicted", ylabel="true")
     if num_classes <= _WRITTEN_CLASSES:
-        names = [name.replace("$", r"\$") for name in classes]  # no formula
-        axes.set_xticks(range(num_classes), labels=names, rotation=45, ha="right")
-        axes.set_yticks(range(num_classes), labels=names)
+        names = lettered(classes)
+        axes.set_xticks(range(num_classes), labels=names, rotation=45, ha="right", fontfamily=list(families()))
+        axes.set_yticks(range(num_classes), labels=names, fontfamily=list(families()))
         for row, column in zip(*counts.nonzero(), strict=True):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(int(counts[row, column])), ha="center", va="center", color=colour)

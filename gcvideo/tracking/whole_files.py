@@ -13,16 +13,16 @@ from pathlib import Path
 _REFUSED = (errno.EINVAL, errno.ENOTSUP)  # by file systems that put names on the disk by themselves
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a text; where the disk is full, the file of before stays.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a text, or bytes; where the disk is full, the file of before stays.
 
     Raises:
         OSError: if it cannot be written.
     """
     temporary = beside(path)
     try:
-        with naming(path), temporary.open("x", encoding="utf-8") as file:
-            file.write(text)
+        with naming(path), temporary.open("xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

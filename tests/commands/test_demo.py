@@ -22,7 +22,7 @@ def test_demo_writes_fits_and_tests_and_a_second_one_takes_its_videos(tmp_path: 
     result = _demo(tmp_path, *TINY, "--run_dir", "here")
     assert result.returncode == 0, result.stderr
     assert "\n$ gcvideo fit --config demo --data.root gcvideo-demo/videos-easy-seed0-4x1" in result.stdout
-    assert "\n$ gcvideo test --config here/config.yaml --ckpt_path here/best.ckpt" in result.stdout
+    assert "\n$ gcvideo test --ckpt_path here/best.ckpt" in result.stdout
     assert "test: 8 videos" in result.stdout
     assert "Look at here/curves.png" in result.stdout
     assert set(json.loads((tmp_path / "here" / "metrics.json").read_text())) == {"val", "test"}

@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from gcvideo.cli import run
+from gcvideo.commands.running.result_folders import FILES
 from gcvideo.tracking.metrics_log import read_metrics
 from tests.commands.conftest import SMALL
 
@@ -39,7 +40,7 @@ def _leet(folder: Path, *options: str) -> str:
 def test_run_leaves_its_record(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
     folder = fit("here")
     names = {"config.yaml", "last.ckpt", "previous.ckpt", "best.ckpt", "metrics.jsonl", "metrics.json", "curves.png"}
-    assert {path.name for path in folder.iterdir()} == names | {"confusion_matrix.png"}
+    assert {path.name for path in folder.iterdir()} == names | {"results", *FILES}
     assert [step for step, _ in _losses(folder)] == [0, 1, 2, 3, 4, 5]
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert (config["trainer"]["max_epochs"], config["model"]["backbone"]["init_args"]["width"]) == (2, 8)
@@ -47,7 +48,7 @@ def test_run_leaves_its_record(fit: Fit, capsys: pytest.CaptureFixture[str]) -> 
     assert (numbers["videos"], numbers["failed"]) == (2, 0)
     assert numbers["views"].startswith("1 x 1 views a video (clips x crops), 4 frames x stride 2, 32 px crop")
     summary = capsys.readouterr().out
-    for text in ("epoch 2/2", "video level  top-1", "clip level", "run folder: here", "gcvideo test --config here/"):
+    for text in ("epoch 2/2", "video level", "clip level", "run folder: here", "gcvideo test --ckpt_path here/"):
         assert text in summary
 
 
@@ -235,7 +236,7 @@ def test_flat_folder_gives_figures_of_what_was_held_out(
     options = ["--run_dir", "here", *SMALL, "--trainer.max_epochs=1", "--trainer.logger=false"]
     assert run(["fit", "--config", "folder", "--data.root", str(root), *options]) == 0
     assert "no videos were kept for the end: the figures are of those held out of train" in caplog.text
-    assert "gcvideo validate --config here/config.yaml" in capsys.readouterr().out
+    assert "gcvideo validate --ckpt_path here/best.ckpt" in capsys.readouterr().out
     assert json.loads(Path("here/metrics.json").read_text())["val"]["videos"] == 2
 
 

@@ -125,7 +125,7 @@ def test_checkpoint_that_cannot_be_written_ends_the_run_and_leaves_nothing_half(
 
 def test_picture_that_does_not_fit_is_named(fit: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     folder = fit("here", "--trainer.max_epochs=1")
-    for name, command in {"confusion_matrix.png": "validate", "metrics.jsonl": "test"}.items():
+    for name, command in {"results/val/per_class.png": "validate", "metrics.jsonl": "test"}.items():
         (folder / name).unlink()
         (folder / name).symlink_to("/dev/full")
         options = ["--config", str(folder / "config.yaml"), "--ckpt_path", "here/best.ckpt", "--trainer.logger=false"]

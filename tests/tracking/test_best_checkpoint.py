@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -44,11 +45,20 @@ class StopAfter(Callback):
 
 
 def _fit(
-    folder: Path, *, epochs: int, batches: int = 1, best_after: float = 0.95, stop: int = 0, max_steps: int = -1
+    folder: Path,
+    *,
+    epochs: int,
+    batches: int = 1,
+    best_after: float = 0.95,
+    stop: int = 0,
+    max_steps: int = -1,
+    state: dict[str, Any] | None = None,
 ) -> tuple[list[int], int]:
     """Trains with a validation every fifth epoch; gives the steps that were validated, and that of ``best.ckpt``."""
     best, module = BestCheckpoint(best_after), EverWorse()
     best.dirpath = str(folder)
+    if state is not None:
+        best.load_state_dict(state)
     trainer = Trainer(
         accelerator="cpu",
         devices=1,
@@ -74,6 +84,14 @@ def test_best_is_of_the_last_twentieth_for_every_length_of_a_run(tmp_path: Path)
         validated, best = _fit(tmp_path / str(epochs), epochs=epochs)
         assert validated == [*range(5, epochs, 5), epochs], "the last epoch, too, and none twice"
         assert best == min(step for step in validated if step > 0.95 * epochs), epochs
+
+
+@pytest.mark.filterwarnings("ignore:.*exists and is not empty")
+def test_best_that_is_newer_than_the_last_checkpoint_is_found_again(tmp_path: Path) -> None:
+    """A run that was killed after its first validation, before it saved that epoch, has it anew."""
+    before_any = BestCheckpoint().state_dict()
+    expected = _fit(tmp_path, epochs=12, best_after=0.0)
+    assert _fit(tmp_path, epochs=12, best_after=0.0, state=before_any) == expected == ([5, 10, 12], 5)
 
 
 def test_best_of_a_whole_run_may_be_any_where_nothing_begins_anew(tmp_path: Path) -> None:

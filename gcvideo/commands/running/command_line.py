@@ -8,6 +8,7 @@ from pathlib import Path
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from gcvideo.commands._configs import with_found_configs
+from gcvideo.commands.running.checkpoint_config import config_of_checkpoint
 from gcvideo.commands.running.help import HelpFormatter, teach
 from gcvideo.commands.running.options import TRAINER_DEFAULTS, import_all_parts
 from gcvideo.commands.running.video_cli import ParserOnly, VideoCLI
@@ -23,6 +24,8 @@ def run(command: str, arguments: list[str]) -> int:
     hush_lightning()
     import_all_parts()
     arguments, configs = with_found_configs(arguments)
+    if command != "fit" and not configs:
+        arguments = [*config_of_checkpoint(arguments), *arguments]
     run_cli(command, arguments, configs)
     return 0
 

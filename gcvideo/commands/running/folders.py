@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
+from typing import Any
 
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from torch import distributed
@@ -83,10 +84,10 @@ def to_continue(folder: Path) -> str:
     return f"gcvideo fit --config {quoted(folder / 'config.yaml')} --run_dir {quoted(folder)} --ckpt_path last"
 
 
-def classes_in(path: str | Path) -> list[str] | None:
-    """The classes that a checkpoint learned; none where it does not say."""
+def data_state_in(path: str | Path) -> dict[str, Any] | None:
+    """What a checkpoint knows of its videos: ``classes`` and ``preprocessing``; none where it does not say."""
     states = load_safely(Path(path), "checkpoint", verify=False).values()  # it was, when it was found
-    return next((list(s["classes"]) for s in states if isinstance(s, dict) and "classes" in s), None)
+    return next((state for state in states if isinstance(state, dict) and "classes" in state), None)
 
 
 def _check_holds_no_run(folder: Path) -> None:

@@ -29,14 +29,17 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
 
 def teach(command: str) -> str:
     """Examples of a command, how to see more options, and the shipped configs."""
-    measure = f"gcvideo {command} --config RUN/config.yaml --ckpt_path RUN/best.ckpt"
+    measure = {
+        f"gcvideo {command} --ckpt_path RUN/best.ckpt": "on the run's own videos; no config is needed",
+        f"gcvideo {command} --ckpt_path RUN/best.ckpt --data.root VIDEOS": "on others, with the same classes",
+    }
     examples = {
         "gcvideo fit --config folder --data.root MY_VIDEOS": "train on a folder with a folder per class",
         "gcvideo fit --config RUN/config.yaml --run_dir RUN --ckpt_path last": "continue a run",
         "gcvideo fit --config NAME --data.root MY_VIDEOS --plan": "what it would do, its memory and hours; then end",
     }
     rows = {
-        **(examples if command == "fit" else {measure: "with the config of the checkpoint's run"}),
+        **(examples if command == "fit" else measure),
         f"gcvideo {command} --config NAME --print_config": "every key with its value",
         f"gcvideo {command} --data.help VideoFolder": "the options of a kind of data",
         f"gcvideo {command} --model.backbone.help SlowOnly": "the options of a backbone",

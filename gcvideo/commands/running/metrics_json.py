@@ -3,7 +3,13 @@
 One object; ``val`` and ``test`` are the numbers of ``best.ckpt`` (of the network at hand where a fit kept no best).
 Those of another checkpoint stand apart: ``val of last.ckpt``. Each entry names the ``checkpoint`` (null: none was
 kept), its ``step`` (optimizer steps done) and its ``epoch`` (from 1). What holds no longer is dropped: entries of a
-checkpoint file that has been written anew since, and after a fit all that are not of the checkpoint it ends with.
+checkpoint file that has been written anew since, and after a fit all that are not of the checkpoint it ends with; their
+files (``results``, see result_folders.py) go with them.
+
+Of an entry: ``top1``, ``top5``, ``mean_class_top1`` of ``videos``, ``clip_top1``, ``clip_top5`` and ``loss`` of their
+views; ``intervals``, ``ece``, ``temperature``, ``ece_after_temperature``, ``most_confused`` and ``worst``, as
+``gcvideo/evaluation/report.py`` says; ``failed``, ``incomplete`` and ``not_measured`` count the videos that no score
+is of, those with fewer views than asked for, and those that a limit left out. What has no value is null.
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ from typing import Any
 
 from lightning import Trainer
 
+from gcvideo.commands.running.result_folders import remove_results, results_folder
 from gcvideo.safe_load import load_safely
 from gcvideo.tracking.checkpoint_io import BEST
 from gcvideo.tracking.whole_files import write_whole
@@ -53,7 +60,7 @@ def key_of(split: str, measured: Origin) -> str:
 
 
 def write_numbers(folder: Path, split: str, measured: Origin, numbers: dict[str, Any], *, by_fit: bool) -> None:
-    """Adds an entry and drops those that hold no longer.
+    """Adds an entry and drops those that hold no longer, with their files.
 
     Args:
         folder: the run folder.
@@ -65,7 +72,10 @@ def write_numbers(folder: Path, split: str, measured: Origin, numbers: dict[str,
     path, new = folder / FILE_NAME, asdict(measured)
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     kept = {key: entry for key, entry in earlier.items() if _holds(entry, new, by_fit=by_fit)}
-    write_whole(path, json.dumps(kept | {key_of(split, measured): new | numbers}, indent=2) + "\n")
+    entries = kept | {key_of(split, measured): new | numbers}
+    write_whole(path, json.dumps(entries, indent=2, allow_nan=False) + "\n")
+    for key in earlier.keys() - entries.keys():
+        remove_results(results_folder(folder, key.partition(" of ")[0], earlier[key].get("checkpoint")))
 
 
 def read_numbers(folder: Path, split: str, measured: Origin) -> dict[str, Any] | None:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import wandb
 from lightning import LightningModule, Trainer
 
+from gcvideo import __version__
 from gcvideo.commands.running.folders import quoted
 from gcvideo.commands.running.metrics_json import Origin, key_of, measured_by, read_numbers, write_numbers
+from gcvideo.commands.running.result_files import groups_of, write_results
+from gcvideo.commands.running.result_folders import results_folder
+from gcvideo.commands.running.summary import summary
 from gcvideo.data.datamodule import VideoDataModule
-from gcvideo.evaluation.metrics import accuracies, confusion
+from gcvideo.evaluation.metrics import accuracies
+from gcvideo.evaluation.predictions import predictions_of
+from gcvideo.evaluation.report import as_numbers, report
 from gcvideo.records import Evaluation
 from gcvideo.tracking.checkpoints import BestCheckpoint
 from gcvideo.tracking.metrics_log import read_metrics
-from gcvideo.tracking.pictures import draw_confusion, draw_curves
+from gcvideo.tracking.pictures import draw_curves
 from gcvideo.tracking.run import RunTracker
 
 log = logging.getLogger(__name__)
@@ -43,20 +50,17 @@ def evaluate_best(trainer: Trainer, module: LightningModule, datamodule: VideoDa
 
 
 def finish(trainer: Trainer, module: Any, datamodule: VideoDataModule, tracker: RunTracker) -> None:
-    """Writes metrics.json (see metrics_json.py) and the pictures, closes the W&B run, prints the summary."""
+    """Writes metrics.json and the files beside it, closes the W&B run, prints the summary.
+
+    See ``metrics_json.py`` and ``result_folders.py``.
+    """
     if not trainer.is_global_zero or not tracker.folder.is_dir():
         return
     folder = tracker.folder
     split = "test" if trainer.state.fn == "test" else "val"
     measured = measured_by(trainer, folder)
     if module.evaluation is not None:
-        prepared = datamodule.preprocessing
-        views = prepared.test_views if split == "test" else prepared.val_views
-        numbers = _numbers(module.evaluation, prepared.describe(views))
-        write_numbers(folder, split, measured, numbers, by_fit=tracker.job_type == "fit")
-        counts = confusion(module.evaluation).numpy()
-        title = f"{key_of(split, measured)}: {len(module.evaluation.labels)} videos"
-        draw_confusion(counts, datamodule.classes, folder / "confusion_matrix.png", title=title)
+        _record(module.evaluation, datamodule, folder, split, measured, by_fit=tracker.job_type == "fit")
     rows = read_metrics(folder)
     if tracker.job_type == "fit" and any("train/loss" in row for row in rows):
         draw_curves(rows, folder / "curves.png")
@@ -64,15 +68,31 @@ def finish(trainer: Trainer, module: Any, datamodule: VideoDataModule, tracker: 
     _print_summary(folder, split, measured, tracker.job_type, has_test=bool(datamodule.test_records()))
 
 
-def _numbers(evaluation: Evaluation, views: str) -> dict[str, Any]:
-    counts = {"videos": len(evaluation.labels), "failed": len(evaluation.failures)}
-    return {**accuracies(evaluation), **counts, "views": views}
+def _record(
+    evaluation: Evaluation, datamodule: VideoDataModule, folder: Path, split: str, measured: Origin, *, by_fit: bool
+) -> None:
+    prepared = datamodule.preprocessing
+    records = datamodule.test_records() if split == "test" else datamodule.val_records()
+    views = prepared.describe(prepared.test_views if split == "test" else prepared.val_views)
+    groups = groups_of(records, datamodule.classes, datamodule.group)
+    origin = {"split": split, "views": views, **asdict(measured), "gcvideo": __version__}
+    predictions = predictions_of(evaluation, records, datamodule.classes, groups, origin)
+    found, results = report(predictions), results_folder(folder, split, measured.checkpoint)
+    write_results(folder, results, predictions, found, key_of(split, measured))
+    missing = {
+        "failed": len(evaluation.failures),
+        "incomplete": len(evaluation.incomplete),
+        "not_measured": len(records) - len(predictions.videos),
+    }
+    numbers = {**accuracies(evaluation), "videos": len(evaluation.labels), **missing, "views": views}
+    about = {**as_numbers(found, predictions), "results": results.relative_to(folder).as_posix()}
+    write_numbers(folder, split, measured, numbers | about, by_fit=by_fit)
 
 
 def _close_wandb(folder: Path, tracker: RunTracker) -> None:
     if tracker.wandb is None:
         return
-    for name in ("curves", "confusion_matrix"):
+    for name in ("curves", "confusion_matrix", "per_class", "reliability"):
         if (folder / f"{name}.png").is_file():
             tracker.wandb.log_image(name, [str(folder / f"{name}.png")])
     run = tracker.wandb.experiment
@@ -86,15 +106,12 @@ def _close_wandb(folder: Path, tracker: RunTracker) -> None:
 def _print_summary(folder: Path, split: str, measured: Origin, job_type: str, *, has_test: bool) -> None:
     numbers = read_numbers(folder, split, measured)
     if numbers:
-        print(f"\n{key_of(split, measured)}: {numbers['videos']} videos, {numbers['views']}")
-        print(f"  video level  top-1 {numbers['top1']:6.1%}   top-5 {numbers['top5']:6.1%}")
-        print(f"  clip level   top-1 {numbers['clip_top1']:6.1%}   top-5 {numbers['clip_top5']:6.1%}")
-        if numbers["failed"]:
-            print(f"  {numbers['failed']} videos could not be read and have no score")
+        print(f"\n{summary(key_of(split, measured), numbers)}")
+        print(f"  {'files':<15}  {folder / numbers.get('results', '')}")
     print(f"run folder: {folder}")
     if job_type == "fit" and (folder / "best.ckpt").is_file():
         print("next:")
         measure = "test" if has_test else "validate"
         config, best = quoted(folder / "config.yaml"), quoted(folder / "best.ckpt")
-        print(f"  gcvideo {measure} --config {config} --ckpt_path {best}")
+        print(f"  gcvideo {measure} --ckpt_path {best}")
         print(f"  gcvideo fit --config {config} --run_dir {quoted(folder)} --ckpt_path last   # continue it")

@@ -20,7 +20,7 @@ from gcvideo.commands.running.errors import (
     explained_parsing,
     explained_workers,
 )
-from gcvideo.commands.running.folders import choose_folder, classes_in, find_checkpoint, how_to_continue
+from gcvideo.commands.running.folders import choose_folder, data_state_in, find_checkpoint, how_to_continue
 from gcvideo.commands.running.launch import meet_other_ranks
 from gcvideo.commands.running.options import check_seed, check_share
 from gcvideo.commands.running.ranks import limit_waiting, together, with_cluster
@@ -163,10 +163,10 @@ class VideoCLI(LightningCLI):
                 raise InputError(how_to_continue(self.tracker.folder), exit_code=130) from stop
 
     def _check_classes(self, ckpt_path: str | None) -> None:
-        """Other classes are refused before their scores fail to fit."""
-        learned = classes_in(ckpt_path) if ckpt_path else None
+        """Other classes are refused before their scores fail to fit; of clips taken otherwise a line tells."""
+        learned = data_state_in(ckpt_path) if ckpt_path else None
         if learned is not None:
-            self.datamodule.load_state_dict({"classes": learned})
+            self.datamodule.load_state_dict(learned)
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
