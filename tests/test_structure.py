@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
+
+import gcvideo
+from gcvideo.predictor import load
 
 PACKAGE = Path(__file__).parents[1] / "gcvideo"
 
@@ -79,11 +86,27 @@ def test_every_file_stands_in_a_known_room() -> None:
     assert len(modules) > 30
 
 
-def test_init_files_hold_no_code_but_the_version() -> None:
+def test_init_files_hold_no_code_but_the_version_and_load() -> None:
     for path in PACKAGE.rglob("__init__.py"):
         body = ast.parse(path.read_text(encoding="utf-8")).body
         statements = [node for node in body if not isinstance(node, ast.Expr)]
-        assert len(statements) == (1 if path.parent == PACKAGE else 0), path
+        kinds = [(type(node), getattr(node, "name", "")) for node in statements]
+        for_types = [(ast.ImportFrom, ""), (ast.If, "")]
+        at_the_top = [*for_types, (ast.Assign, ""), (ast.FunctionDef, "__getattr__")]
+        assert kinds == (at_the_top if path.parent == PACKAGE else []), path
+
+
+def test_version_and_help_import_no_torch() -> None:
+    code = (
+        "import sys, gcvideo.cli as cli; cli.run(['--version']); cli.run(['--help']); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_package_has_load_and_no_other_name_by_itself() -> None:
+    assert gcvideo.load is load
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        _ = gcvideo.lode
 
 
 def test_class_names_are_unique() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from inspect import signature
@@ -17,10 +18,12 @@ import gcvideo.models.backbones
 import gcvideo.models.blocks
 from gcvideo.data.preprocessing import Preprocessing, Views
 from gcvideo.errors import InputError
+from gcvideo.evaluation.exact_sums import ViewAverage
 from gcvideo.models.network import Network
 from gcvideo.safe_load import load_safely
 
-_OUR_OWN = ("gcvideo.", "torch.", "lightning.")
+_DOTTED = re.compile(r"[^\W\d]\w*(\.\w+)+")
+_OUR_OWN = ("gcvideo.", "torch.nn.")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class SavedModel:
         precision: that it was trained and validated with, in Lightning's words, such as ``bf16-mixed``.
         step: optimizer steps it was trained for.
         epoch: in which it was saved, from 1.
+        view_average: what is averaged over the views of a video, as in its validation.
     """
 
     path: Path
@@ -44,6 +48,7 @@ class SavedModel:
     precision: str
     step: int
     epoch: int
+    view_average: ViewAverage = "probabilities"
 
 
 def load_model(path: Path | str) -> SavedModel:
@@ -72,11 +77,16 @@ def load_model(path: Path | str) -> SavedModel:
         str(state["config"]["trainer"]["precision"] or "32-true"),
         int(state["global_step"]),
         int(state["epoch"]) + 1,
+        state["hyper_parameters"].get("view_average", "probabilities"),
     )
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(path: Path, *, verify: bool = True) -> dict[str, Any]:
     """The content of a checkpoint that knows its configuration.
+
+    Args:
+        path: of the checkpoint.
+        verify: whether its digest is compared, for which the whole file is read once.
 
     Raises:
         InputError: if there is no such file, it is damaged, or it is none that ``gcvideo fit`` left.
@@ -84,13 +94,12 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         kind = "is a folder; name a file in it, such as" if path.is_dir() else "does not exist; a run leaves"
         raise InputError(f"checkpoint {path} {kind} best.ckpt")
-    state = load_safely(path, "checkpoint")
+    state = load_safely(path, "checkpoint", verify=verify)
     if not isinstance(state, dict) or not {"config", "hyper_parameters", "state_dict"} <= set(state):
         raise InputError(
             f"checkpoint {path} does not say how its network is built and its videos are prepared: "
             "expected one that gcvideo fit left (best.ckpt)"
         )
-    _check_own_classes(state["hyper_parameters"], path)
     return state
 
 
@@ -112,6 +121,7 @@ def _network(options: Mapping[str, Any], path: Path) -> Network:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Network, "network")
     wanted = {name: options[name] for name in signature(Network).parameters if name in options}
+    check_own_classes(wanted, path)
     try:
         network: Network = parser.instantiate_classes(parser.parse_object({"network": wanted})).network
     except Exception as error:  # jsonargparse's, and what a constructor refuses
@@ -126,21 +136,27 @@ def import_network_parts() -> None:
             importlib.import_module(module.name)
 
 
-def _check_own_classes(options: Any, path: Path) -> None:
-    """To import a module is to run it, so a checkpoint names none but those that every installation has."""
-    for name in _class_paths(options):
-        if not name.startswith(_OUR_OWN) and "." in name:
+def check_own_classes(options: Mapping[str, Any], path: Path) -> None:
+    """Refuses what could be taken for the name of a class outside of gcvideo and torch.nn: to import it is to run it.
+
+    Args:
+        options: of a checkpoint, as nested plain values.
+        path: of the checkpoint.
+
+    Raises:
+        InputError: naming the class.
+    """
+    for name in _dotted_words(options):
+        if not name.startswith(_OUR_OWN):
             raise InputError(
-                f"checkpoint {path} asks for {name}, which is no part of gcvideo; it is not imported, as that runs it. "
-                "Give the configuration that you trust: --config FILE"
+                f"checkpoint {path} asks for {name}, which is no part of gcvideo; it is not imported, "
+                "as that would run it"
             )
 
 
-def _class_paths(options: Any) -> Iterator[str]:
-    if isinstance(options, Mapping):
-        if isinstance(options.get("class_path"), str):
-            yield options["class_path"]
-        options = options.values()
-    if isinstance(options, list | tuple) or not isinstance(options, str | int | float | None):
-        for value in options:
-            yield from _class_paths(value)
+def _dotted_words(options: Any) -> Iterator[str]:
+    for value in options.values() if isinstance(options, Mapping) else options:
+        if isinstance(value, str) and _DOTTED.fullmatch(value):
+            yield value
+        elif isinstance(value, Mapping | list | tuple):
+            yield from _dotted_words(value)
