@@ -61,6 +61,28 @@ def load_safely(path: Path, what: str, *, verify: bool = True) -> Any:
         raise UnreadableFile(what, path, f"cannot be read: {reason[:120]}") from error
 
 
+def load_safetensors(path: Path, what: str) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file (https://github.com/huggingface/safetensors), on the processor.
+
+    Args:
+        path: an existing file.
+        what: how the message calls it.
+
+    Raises:
+        UnreadableFile: if it is damaged, or none.
+        InputError: if the library is not installed.
+    """
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise InputError(f"{what} {path} needs safetensors: pip install 'gcvideo[export]'") from error
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UnreadableFile(what, path, f"is damaged, or no safetensors file ({error})") from error
+
+
 def check_digest(path: Path, what: str) -> bool:
     """Whether a file carries the digest of its content, and it is right; a file without one is left to its reader.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool3d
 
@@ -64,4 +65,6 @@ def _windows(x: Tensor) -> Tensor:
             f"the features are {x.shape[3]}x{x.shape[4]} positions, less than the {WINDOW}x{WINDOW} of this head: "
             "take a crop of at least 224 px or the head 'global'"
         )
+    if torch.compiler.is_exporting():  # a window as long as the clip would bind the program to that length
+        x = x.mean(dim=2, keepdim=True)
     return avg_pool3d(x, (x.shape[2], WINDOW, WINDOW), stride=1).flatten(2).transpose(1, 2)

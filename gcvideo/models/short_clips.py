@@ -16,7 +16,7 @@ class TemporalConv3d(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         """As ``nn.Conv3d``."""
-        if x.device.type != "cpu" or not 1 < x.shape[2] < self.kernel_size[0] or not torch.is_autocast_enabled("cpu"):
+        if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or not 1 < x.shape[2] < self.kernel_size[0]:
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
             return super().forward(x.float())

@@ -14,7 +14,7 @@ from torchvision.models import get_model_weights
 
 from gcvideo.errors import InputError
 from gcvideo.models.network import Network
-from gcvideo.safe_load import load_safely
+from gcvideo.safe_load import load_safely, load_safetensors
 
 Inflation = Literal["average", "center"]
 ZOO = ("slow_r50", "i3d_r50", "c2d_r50")  # of pytorchvideo, Kinetics-400, 8x8
@@ -37,8 +37,9 @@ def load_pretrained(network: Network, source: str, inflation: Inflation = "avera
 
     Args:
         network: to be filled; blocks may stand in it already.
-        source: a file (pytorchvideo's zoo, a checkpoint of gcvideo, or a torchvision ResNet), or a name, which is
-            downloaded once: torchvision's IMAGENET1K_V1 or IMAGENET1K_V2, pytorchvideo/slow_r50, i3d_r50 or c2d_r50.
+        source: a file (pytorchvideo's zoo, a checkpoint of gcvideo or its .safetensors, or a torchvision ResNet), or a
+            name, which is downloaded once: torchvision's IMAGENET1K_V1 or IMAGENET1K_V2, pytorchvideo/slow_r50, i3d_r50
+            or c2d_r50.
         inflation: how a 2D filter becomes one of k frames: average: k times the filter, divided by k; center: the
             filter in the middle frame, zeros around it (Carreira and Zisserman, https://arxiv.org/abs/1705.07750).
 
@@ -103,7 +104,8 @@ def _torchvision_weights(network: Network) -> Any:
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
-    content: Any = load_safely(path, "model.pretrained")
+    read = load_safetensors if path.suffix == ".safetensors" else load_safely
+    content: Any = read(path, "model.pretrained")
     for key in ("state_dict", "model_state"):  # Lightning and OpenMMLab; pytorchvideo and PySlowFast
         content = content.get(key, content) if isinstance(content, Mapping) else content
     tensors = content if isinstance(content, Mapping) else {}

@@ -18,6 +18,14 @@ def is_traced() -> bool:
     return torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()
 
 
+def example_size(size: int) -> int:
+    """A size to choose a form by: where an exporter keeps it open, that of its example.
+
+    All forms give the same numbers, so what is exported is not bound to the sizes that would choose the same one.
+    """
+    return int(size.node.hint) if torch.compiler.is_exporting() and isinstance(size, torch.SymInt) else size
+
+
 def refuse_second_derivatives() -> None:
     """To be called in a backward pass of one's own, which nobody differentiates.
 

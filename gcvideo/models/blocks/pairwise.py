@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-from gcvideo.models.blocks.execution import is_traced, without_autocast
+from gcvideo.models.blocks.execution import example_size, is_traced, without_autocast
 from gcvideo.models.blocks.softmax_in_parts import softmax_in_parts
 
 
@@ -36,7 +36,7 @@ def softmax(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tens
     at a time. Compilers and exporters, which cannot read that loop, get the attention of torch for these as well: where
     it is not fused, it stores the weights.
     """
-    if keys.shape[1] <= keys.shape[2]:
+    if example_size(keys.shape[1]) <= keys.shape[2]:
         return softmax_reference(queries, keys, values, scale)
     if keys.shape[2] == values.shape[2] <= 256:
         return _of_torch(queries, keys, values, scale)
@@ -62,13 +62,14 @@ def dot_product(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 
     float16 is computed in float32: its sums over the keys would overflow, and divided before, the parts would vanish.
     """
-    n, m, d, e = queries.shape[1], keys.shape[1], queries.shape[2], values.shape[2]
+    n, m, d, e = example_size(queries.shape[1]), example_size(keys.shape[1]), queries.shape[2], values.shape[2]
     precise = torch.float32 if values.dtype == torch.float16 else values.dtype
     with without_autocast(values):
         q, k, v = (each.to(precise) for each in (queries, keys, values))
         is_textbook = n * m * (d + e) < (n + m) * d * e
-        seen = dot_product_reference(q, k, v) if is_textbook else torch.bmm(q, torch.bmm(k.transpose(1, 2), v) / m)
-    return seen.to(values.dtype)
+        if is_textbook:
+            return dot_product_reference(q, k, v).to(values.dtype)
+        return torch.bmm(q, torch.bmm(k.transpose(1, 2), v) / k.shape[1]).to(values.dtype)
 
 
 def concatenation_reference(left: Tensor, right: Tensor, values: Tensor) -> Tensor:
