@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from dataclasses import dataclass
@@ -39,28 +40,39 @@ class Ended:
 
     Attributes:
         ranks: their processes.
+        told: the process that got the signal.
         exit_code: of the command.
         left: processes that it had started and that had not ended some time later.
         said: all that came to the terminal.
     """
 
     ranks: list[int]
+    told: int
     exit_code: int
     left: set[int]
     said: str
 
 
-def _lose(victim: int, number: signal.Signals, command: list[str], folder: Path, within_s: float = 60) -> Ended:
-    """Sends a signal to a rank of two that have saved an epoch, and waits for the end."""
+def _lose(
+    victim: int,
+    number: signal.Signals,
+    command: list[str],
+    folder: Path,
+    within_s: float = 60,
+    *,
+    only_its_loader: bool = False,
+) -> Ended:
+    """Sends a signal to a rank of two that have saved an epoch, or to its loader process, and waits for the end."""
     with running([*command, *ENDLESS], folder / "log", GPUS="2") as process:
         until(lambda: (folder / "run" / "last.ckpt").exists() and len(logged(folder, "train/loss")) > 4, process)
         ranks = [read_batches(folder / "batches", rank)[0]["process"] for rank in range(2)]
         others = descendants(process.pid)
         assert len(others) >= 3, "a rank, and a loader process of each"
-        os.kill(ranks[victim], number)
+        told = descendants(ranks[victim])[0] if only_its_loader else ranks[victim]
+        os.kill(told, number)
         exit_code = process.wait(within_s)
         left = set(others) - set(seconds_until_gone(others, 30))
-        return Ended(ranks, exit_code, left, (folder / "log").read_text())
+        return Ended(ranks, told, exit_code, left, (folder / "log").read_text())
 
 
 def _by_lightning(manifest: Path, folder: Path, *options: str) -> list[str]:
@@ -83,6 +95,23 @@ def test_killed_rank_ends_all_under_torchrun(manifest: Path, tmp_path: Path) -> 
     end = _lose(1, signal.SIGKILL, command, tmp_path)
     assert (end.exit_code, end.left) == (128 + signal.SIGKILL, set())
     assert f"torchrun: rank 1 (process {end.ranks[1]}) was ended by SIGKILL, and the job with it" in end.said
+    assert "Traceback" not in end.said
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("by", ["lightning", "torchrun"])
+def test_killed_loader_process_of_the_second_rank_is_named_and_ends_all(
+    by: str, manifest: Path, tmp_path: Path
+) -> None:
+    if by == "lightning":
+        command = _by_lightning(manifest, tmp_path)
+    else:
+        command = [str(TORCHRUN), *exact_options(manifest, tmp_path, batch_size=2)]
+    end = _lose(1, signal.SIGKILL, command, tmp_path, only_its_loader=True)
+    assert (end.exit_code, end.left) == (1, set())
+    (line,) = [line for line in end.said.splitlines() if "a loader process ended" in line]
+    assert re.match(rf"gcvideo: error on rank 1: .* DataLoader worker \(pid\S* {end.told}\)", line), line
+    assert line.endswith(f"--run_dir {tmp_path}/run --ckpt_path last")
     assert "Traceback" not in end.said
 
 

@@ -142,3 +142,11 @@ def test_frozen_norms_do_not_shut_the_branches() -> None:
     _step(backbone, torch.randn(CLIPS))
     convolutions = [p for n, p in backbone.named_parameters() if "branch2.conv" in n]
     assert all(p.grad is not None and float(p.grad.abs().max()) > 0 for p in convolutions)
+
+
+@pytest.mark.parametrize("kind", [SlowOnly, I3D, C2D])
+def test_convolutions_have_plain_numbers(kind: Any) -> None:
+    """A compiler takes numpy's, which pytorchvideo puts there, for tensors that it cannot know."""
+    convolutions = [module for module in kind(width=4).modules() if isinstance(module, nn.Conv3d)]
+    numbers = [value for c in convolutions for value in (*c.kernel_size, *c.stride, *c.padding, *c.dilation, c.groups)]
+    assert {type(number) for number in numbers} == {int}

@@ -62,6 +62,7 @@ class Backbone(nn.Module):
         ).blocks
         self.out_channels = width * 32
         mend_short_clips(self)
+        _mend_strides(self)
         for _, _, res_block in self._res_blocks():
             add_slots(res_block)
             if not zero_init_last_bn or norm == "frozen":  # a frozen zero would never let the branch in
@@ -112,6 +113,16 @@ class TemporalMaxPool(nn.MaxPool3d):
     def __init__(self, kernel_size: tuple[int, int, int], stride: tuple[int, int, int], padding: object) -> None:
         super().__init__(kernel_size, (2, 1, 1), padding=(kernel_size[0] // 2 if kernel_size[0] % 2 else 0, 0, 0))
         self.ceil_mode = kernel_size[0] % 2 == 0
+
+
+def _mend_strides(network: nn.Module) -> None:
+    """Makes plain numbers of those that pytorchvideo computes with numpy.
+
+    torch.compile takes numpy's for tensors, and so compiled no network as a whole, but some of its parts.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d):
+            module.stride = tuple(int(step) for step in module.stride)
 
 
 def _check_stages(name: str, wanted: Sequence[str], existing: Sequence[str]) -> None:
