@@ -127,7 +127,7 @@ def test_run_that_is_stopped_while_it_saves_ends_as_the_whole_one(
     after_rows: int, ranks: int, whom: str, whole: Whole, tmp_path: Path
 ) -> None:
     """It finishes the checkpoint; what it leaves is whole, and is what it says it is."""
-    number = signal.SIGTERM if after_rows % 2 else signal.SIGUSR1
+    number = signal.SIGUSR1 if after_rows // 2 % 2 else signal.SIGTERM
     like, expected = whole(0, ranks, "32")
     job = Job(tmp_path / "run", like.options)
     process = job.start(by=TORCHRUN if whom == "torchrun" else None)
