@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -39,7 +40,10 @@ def test_make_commands_are_what_the_readme_says() -> None:
 
 
 def test_gcvideo_commands_run_in_order(
-    make_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_folder: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Reduced in size, with the small videos of the tests for MY_VIDEOS and KINETICS400."""
     make_folder({"train/jump": 8, "train/run": 8, "val/jump": 3, "val/run": 3}, name="MY_VIDEOS")
@@ -48,7 +52,7 @@ def test_gcvideo_commands_run_in_order(
     monkeypatch.setenv("WANDB_MODE", "offline")
     torch.save({"model_state": Network(SlowOnly(width=8), 400).state_dict()}, "SLOW_8x8_R50.pyth")
     commands = [shlex.split(line) for line in _commands()[2:] if line.startswith("gcvideo ")]
-    assert len(commands) == 22
+    assert len(commands) == 26
     for _, *arguments in commands:
         fresh = arguments[0] == "fit" and not arguments[2].startswith("runs/")
         small = [*SMALL, "--trainer.max_epochs=1", *_crops(arguments)] if fresh else []
@@ -59,6 +63,10 @@ def test_gcvideo_commands_run_in_order(
             assert stop.value.code == 0
         else:
             assert run([*arguments, *small]) == 0, arguments
+    shutil.copy(next(Path("MY_VIDEOS/val").rglob("*.mp4")), "video.mp4")
+    for program in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        exec(program, {})
+    assert "video.mp4" in capsys.readouterr().out.splitlines()[-1]
 
 
 # Stand-ins for the programs of a cluster that is one task on this machine.
