@@ -151,13 +151,9 @@ class VideoDataModule(LabelledVideos):
             self.batch_size = videos
 
     def train_dataloader(self) -> DataLoader[Sample]:
-        """Random clips in an order that is a function of (seed, epoch).
-
-        The epoch is set here, too: Lightning sets that of a continued run after processes have begun to read ahead.
-        """
+        """Random clips in an order that is a function of (seed, epoch)."""
         loader = self._train_loader(self.seed)
-        loader.order.set_epoch(self._epoch())
-        loader.trained_batches = self._trained_batches
+        loader.first_epoch, loader.trained_batches = self._epoch, self._trained_batches
         return loader
 
     def statistics_dataloader(self, epoch: int, batches: int) -> DataLoader[Sample]:
@@ -180,7 +176,8 @@ class VideoDataModule(LabelledVideos):
 
     def state_dict(self) -> dict[str, Any]:
         """Kept in every checkpoint: what the labels mean, and how the videos come before the network."""
-        return {**super().state_dict(), "preprocessing": asdict(self.preprocessing)}
+        how = {"preprocessing": asdict(self.preprocessing), "reading": asdict(self.reading)}
+        return {**super().state_dict(), **how}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Refuses other classes; says where clips are taken otherwise than those that the network knows.

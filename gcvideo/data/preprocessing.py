@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from gcvideo.data.clips import ClipSpec, Sampling, Short
@@ -74,13 +74,15 @@ class Preprocessing:
 
 
 def other_clips(learned: Mapping[str, Any] | None, now: Preprocessing) -> str:
-    """A line where clips are taken otherwise than those that a network was trained on; empty where they are not.
+    """A line where clips are taken otherwise than those that a network was validated on; empty where they are not.
 
     Args:
         learned: of a checkpoint, ``asdict`` of its preprocessing; None where it does not say.
         now: what is asked for.
     """
-    names = ("num_frames", "frame_stride", "target_fps", "sampling", "short")
-    differ = [name for name in names if learned is not None and learned.get(name) != getattr(now, name)]
-    changes = ", ".join(f"{name} {(learned or {}).get(name)}, here {getattr(now, name)}" for name in differ)
-    return f"the checkpoint was trained on other clips: {changes} (data.*)" if differ else ""
+    names = ("num_frames", "frame_stride", "target_fps", "sampling", "short", "short_side_px")
+    before, here = learned or {}, asdict(now)
+    changes = [(name, before.get(name), here[name]) for name in names]
+    changes.append(("crop_px", before.get("val_views", {}).get("crop_px"), now.val_views.crop_px))
+    told = ", ".join(f"{name} {then}, here {value}" for name, then, value in changes if then != value)
+    return f"the checkpoint was trained on other clips: {told} (data.*)" if told and learned is not None else ""

@@ -81,9 +81,10 @@ class VideoScores:
             num_views=total,
             clip_top1=counts.top1 / total,
             clip_top5=counts.top5 / total,
-            loss=counts.loss * _LOSS_UNIT / total,
+            loss=float(np.float32(counts.loss * _LOSS_UNIT / total)),  # as it is logged
             failures=failed_lines(seen),
             incomplete=tuple(incomplete_lines(seen, views, expected)),
+            views=torch.tensor(list(views.values())),
         )
 
     def _new(self, batch: Batch) -> Iterator[int]:

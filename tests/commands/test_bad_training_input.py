@@ -116,7 +116,10 @@ def test_class_that_is_measured_and_not_trained(refused: Refused, make_folder: C
             ["--trainer.precision=16-mixed"],
             "precision=16-mixed needs a GPU, .* on the processor; take bf16-mixed or 32",
         ),
-        (["--trainer.precision=16-true"], "--trainer.precision=16-true needs a GPU"),
+        (
+            ["--trainer.precision=bf16-true"],
+            "weights are kept in 32 bits here, .*; take bf16-mixed",
+        ),
         (["--trainer.accelerator=auto", "--trainer.precision=16"], "--trainer.precision=16 needs a GPU"),
         (["--trainer.precision=transformer-engine"], "needs the package transformer_engine.*; take bf16-mixed"),
         (["--trainer.accelerator=gpu", "--trainer.devices=4"], "there is no GPU that torch can use; gcvideo doctor"),

@@ -10,7 +10,7 @@ import pytest
 import gcvideo
 from gcvideo.cli import command_names, run
 
-COMMANDS = "benchmark count demo doctor fit index models prepare preview test validate".split()
+COMMANDS = "benchmark compare count demo doctor export fit index models predict prepare preview test validate".split()
 
 
 def _python(code: str) -> subprocess.CompletedProcess[str]:

@@ -80,6 +80,13 @@ def test_what_is_all_of_one_group_has_no_error_after_scaling() -> None:
     assert math.isnan(scaled_calibration_error(probabilities, labels, torch.zeros(10, dtype=torch.long)))
 
 
+def test_answers_that_are_certain_stand_in_the_last_bin_beside_those_that_nearly_are() -> None:
+    """A hundred are certain, of which 90 are right, and a hundred are 95 % sure and right: 0.95 where 0.975 is said."""
+    confidence = torch.tensor([1.0] * 100 + [0.95] * 100)
+    labels = torch.tensor([0] * 90 + [1] * 10 + [0] * 100)
+    assert calibration_error(torch.stack([confidence, 1 - confidence], dim=1), labels) == pytest.approx(0.025, abs=1e-6)
+
+
 def test_certain_answers_have_finite_numbers() -> None:
     """Also where a probability is exactly zero."""
     probabilities = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])

@@ -42,7 +42,8 @@ _REFUSED: Mapping[str, str] = {
     "use_distributed_sampler": "the loaders share the videos out over the devices by themselves; leave it out",
     "barebones": "a run has logs and checkpoints; leave it out (gcvideo fit --plan measures steps without them)",
 }
-_HALVES = ("16", "16-mixed", "16-true")
+_HALVES = ("16", "16-mixed")
+_OTHER_WEIGHTS = {"bf16-true": "bf16-mixed", "16-true": "16-mixed", "64-true": "32-true", "64": "32-true"}
 PLAN = "For fit: tells what would be trained, on what, for how long, with 20 steps to measure it, and ends."
 MAX_TIME = "DD:HH:MM:SS after which the run ends, validated and saved; a continued run has the whole time again."
 
@@ -93,7 +94,7 @@ def check_device(options: Any, network: nn.Module) -> None:
 
 
 def check_precision(options: Any) -> None:
-    """Refuses a precision that needs a package which is not there.
+    """Refuses a precision that batches are not made for, or that needs a package which is not there.
 
     Args:
         options: ``trainer`` of the config.
@@ -101,6 +102,11 @@ def check_precision(options: Any) -> None:
     Raises:
         InputError: naming the option and what to take instead.
     """
+    if instead := _OTHER_WEIGHTS.get(str(options.precision)):
+        raise InputError(
+            f"--trainer.precision={options.precision}: weights are kept in 32 bits here, whatever is computed with; "
+            f"take {instead}"
+        )
     if str(options.precision).startswith("transformer-engine") and find_spec("transformer_engine") is None:
         raise InputError(
             f"--trainer.precision={options.precision} needs the package transformer_engine, which is not installed and "
