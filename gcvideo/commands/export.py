@@ -27,9 +27,10 @@ _EXAMPLES = """examples:
   gcvideo fit --config folder --data.root MY_VIDEOS --model.pretrained best.safetensors
 
 The input of a graph is clips, uint8 (N, 3, T, H, W), RGB, 0 to 255; the normalisation is inside. The output is
-probabilities, float32 (N, classes); the softmax is inside. Which sizes may vary is printed, and stands in the JSON
-file that is written beside it, with the classes and the way from a video to clips. A file that differs from the
-network by more than 1e-4 in a probability is not kept. The packages come with: pip install 'gcvideo[export]'"""
+probabilities, float32 (N, classes); the softmax is inside. Which sizes may vary, and from
+which size on, is printed, and stands in the JSON file that is written beside it, with the classes and the way from a
+video to clips. A file that differs from the network by more than 1e-4 in a probability is not kept. The packages come
+with: pip install 'gcvideo[export]'"""
 
 
 def main(arguments: list[str]) -> int:
@@ -81,7 +82,8 @@ def parser() -> CommandParser:
 
 
 def _report(exported: Exported) -> None:
-    sizes = ", ".join(exported.dynamic) or "none"
+    named = [f"{name} from {exported.least[name]}" if name in exported.least else name for name in exported.dynamic]
+    sizes = ", ".join(named) or "none"
     fixed = [name for name in ("batch", "frames", "height", "width") if name not in exported.dynamic]
     print(plain(f"{exported.path}: clips uint8 (N, 3, T, H, W) to probabilities"))
     print(f"  sizes that may vary: {sizes}" + (f"; fixed: {', '.join(fixed)}" if fixed and exported.dynamic else ""))

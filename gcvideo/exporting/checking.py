@@ -39,11 +39,20 @@ def compare(model: PixelsToProbabilities, run: Run, shape: tuple[int, ...], dyna
     Raises:
         RuntimeError: or another error of the runtime, if the file refuses sizes that the network takes.
     """
-    checks = [_check(model, run, random_clips(shape))]
+    checks = [compare_on(model, run, random_clips(shape))]
     if "batch" in dynamic:
-        checks.append(_check(model, run, random_clips((1, *shape[1:]))))
+        checks.append(compare_on(model, run, random_clips((1, *shape[1:]))))
     others = (other for other in _other_sizes(shape, dynamic) if _takes(model, other))
-    return checks + [_check(model, run, random_clips(other)) for other in list(others)[:1]]
+    return checks + [compare_on(model, run, random_clips(other)) for other in list(others)[:1]]
+
+
+def compare_on(model: PixelsToProbabilities, run: Run, clips: Tensor) -> Check:
+    """Runs both on these clips."""
+    with torch.no_grad():
+        wanted = model(clips)
+    found = run(clips)
+    is_same_kind = found.shape == wanted.shape and bool(found.isfinite().all())
+    return Check(tuple(clips.shape), float((found - wanted).abs().max()) if is_same_kind else float("inf"))
 
 
 def random_clips(shape: tuple[int, ...]) -> Tensor:
@@ -61,14 +70,6 @@ def bf16_difference(model: PixelsToProbabilities, shape: tuple[int, ...]) -> flo
         mixed = model(clips)
     with torch.no_grad():
         return float((mixed - model(clips)).abs().max())
-
-
-def _check(model: PixelsToProbabilities, run: Run, clips: Tensor) -> Check:
-    with torch.no_grad():
-        wanted = model(clips)
-    found = run(clips)
-    is_same_kind = found.shape == wanted.shape and bool(found.isfinite().all())
-    return Check(tuple(clips.shape), float((found - wanted).abs().max()) if is_same_kind else float("inf"))
 
 
 def _other_sizes(shape: tuple[int, ...], dynamic: tuple[str, ...]) -> Iterator[tuple[int, ...]]:

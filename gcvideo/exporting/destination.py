@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,20 +57,34 @@ def check_free(files: list[Path], *, force: bool) -> None:
 def appearing(files: list[Path]) -> Iterator[Path]:
     """A hidden folder to write files of these names into; at the end they take their places, the first one last.
 
-    After an error nothing is left, and what was there before stays.
+    After an error, Ctrl-C or SIGTERM nothing is left, and what was there before stays.
 
     Raises:
         InputError: if the disk is full, or may not be written.
     """
+    with _sigterm_unwinds():
+        try:
+            hidden = Path(tempfile.mkdtemp(prefix=".export-", dir=files[0].parent))
+        except OSError as error:
+            raise InputError(f"{files[0].parent} cannot be written: {error.strerror}; name another folder") from error
+        try:
+            yield hidden
+            for file in reversed(files):
+                (hidden / file.name).replace(file)
+        except OSError as error:
+            raise InputError(f"{files[0]} cannot be written: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
+
+
+@contextmanager
+def _sigterm_unwinds() -> Iterator[None]:
+    """SIGTERM becomes an exit that removes what is unfinished; in the main thread, where Python hears signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what a shell says of SIGTERM
     try:
-        hidden = Path(tempfile.mkdtemp(prefix=".export-", dir=files[0].parent))
-    except OSError as error:
-        raise InputError(f"{files[0].parent} cannot be written: {error.strerror}; name another folder") from error
-    try:
-        yield hidden
-        for file in reversed(files):
-            (hidden / file.name).replace(file)
-    except OSError as error:
-        raise InputError(f"{files[0]} cannot be written: {error.strerror or error}") from error
+        yield
     finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)

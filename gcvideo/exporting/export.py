@@ -8,9 +8,10 @@ from typing import Literal, get_args
 
 from gcvideo.errors import InputError
 from gcvideo.exporting import sidecar
-from gcvideo.exporting.checking import MOST, Check, bf16_difference, compare
+from gcvideo.exporting.checking import MOST, Check, bf16_difference, compare, compare_on, random_clips
 from gcvideo.exporting.destination import appearing, check_free, destination
 from gcvideo.exporting.formats import GRAPHS, FileFormat
+from gcvideo.exporting.least_sizes import check_bounds, least_sizes, of_sizes
 from gcvideo.exporting.program import AXES, PixelsToProbabilities, example_shape, trace
 from gcvideo.exporting.script import script
 from gcvideo.predicting.saved_model import SavedModel
@@ -31,7 +32,8 @@ class Exported:
     Attributes:
         path: of the model.
         beside: its description and the script that runs it.
-        dynamic: axes of a clip that may have any size.
+        dynamic: axes of a clip whose size is open.
+        least: the smallest number of frames, height and width in pixels that was found right, of those axes.
         checks: it and the network, compared.
         bf16: by how much the probabilities in mixed bfloat16 differ from those in float32 at most; None where the
             network was not trained in it.
@@ -40,6 +42,7 @@ class Exported:
     path: Path
     beside: tuple[Path, ...]
     dynamic: tuple[str, ...]
+    least: dict[str, int]
     checks: tuple[Check, ...]
     bf16: float | None
 
@@ -75,35 +78,55 @@ def export_model(
     model, shape = PixelsToProbabilities(saved.network), example_shape(saved)
     bf16 = bf16_difference(model, shape) if saved.precision.startswith("bf16") else None
     with appearing([path, *beside]) as folder:
-        open_axes, checks = _written(model, kind, folder / path.name, shape, dynamic)
+        open_axes, least, checks = _written(model, kind, folder / path.name, shape, dynamic)
         found = sidecar.findings(saved, checks, bf16)
-        about = sidecar.description(saved, kind, checks[0].shape, open_axes)
+        about = sidecar.description(saved, kind, checks[0].shape, open_axes, least)
         sidecar.write(folder / beside[0].name, {"model": path.name, **about, **found})
         text = script(saved, kind, path.name, beside[0].name)
         (folder / beside[1].name).write_text(text, encoding="utf-8")
-    return Exported(path, beside, open_axes, tuple(checks), bf16)
+    return Exported(path, beside, open_axes, least, tuple(checks), bf16)
 
 
 def _written(
     model: PixelsToProbabilities, kind: FileFormat, path: Path, shape: tuple[int, ...], dynamic: Dynamic
-) -> tuple[tuple[str, ...], list[Check]]:
-    """The open axes and the checks of the first attempt that is right; each leaves fewer axes open than the last."""
+) -> tuple[tuple[str, ...], dict[str, int], list[Check]]:
+    """The open axes, their least sizes and the checks of the first attempt that is right; each leaves fewer open."""
     reason: object = ""
     for wanted in _OPEN[dynamic]:
-        example = shape if wanted else (1, *shape[1:])
         try:
-            traced = trace(model, example, wanted)
-            if wanted and "batch" not in traced.dynamic:
-                raise RuntimeError("its operations bind the number of clips")
-            kind.write(traced, path)
-            checks = compare(model, kind.opened(path), example, traced.dynamic)
+            return _attempt(model, kind, path, shape if wanted else (1, *shape[1:]), wanted)
         except OSError:
             raise
         except Exception as error:  # torch's and the runtime's are of many kinds
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            continue
-        worst = max(checks, key=lambda check: check.difference)
-        if worst.difference <= MOST:
-            return traced.dynamic, checks
-        reason = f"its probabilities differ from the network's by {worst.difference:.1g} on clips {worst.shape}"
     raise InputError(f"--format {kind.name}: nothing was written, as what came out is not this network: {reason}")
+
+
+def _attempt(
+    model: PixelsToProbabilities, kind: FileFormat, path: Path, shape: tuple[int, ...], wanted: tuple[str, ...]
+) -> tuple[tuple[str, ...], dict[str, int], list[Check]]:
+    """Writes a file with these axes open, bounds it from below, and checks it."""
+    traced = trace(model, shape, wanted)
+    if wanted and "batch" not in traced.dynamic:
+        raise RuntimeError("its operations bind the number of clips")
+    kind.write(traced, path)
+    run = kind.opened(path)
+    checks = compare(model, run, shape, traced.dynamic)
+    _check_equal(checks)
+    least = least_sizes(model, run, shape, traced.dynamic)
+    if kind.bound is not None and any(size > 1 for size in least.values()):
+        kind.bound(path, least)
+        run = kind.opened(path)
+    check_bounds(model, run, shape, least)
+    if least:
+        checks.append(compare_on(model, run, random_clips(of_sizes((1, *shape[1:]), least))))
+    _check_equal(checks)
+    return traced.dynamic, least, checks
+
+
+def _check_equal(checks: list[Check]) -> None:
+    worst = max(checks, key=lambda check: check.difference)
+    if worst.difference > MOST:
+        raise RuntimeError(
+            f"its probabilities differ from the network's by {worst.difference:.1g} on clips {worst.shape}"
+        )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,6 +32,8 @@ class FileFormat:
         packages: what writes and checks it.
         write: makes the file.
         opened: what runs it: clips uint8 (N, 3, T, H, W) to probabilities (N, K).
+        bound: makes a file that is written refuse what is smaller than the sizes of these axes; None where it does so
+            by itself: torch notes what a trace took for granted, and asserts it when the program is called.
     """
 
     name: str
@@ -37,6 +41,7 @@ class FileFormat:
     packages: tuple[str, ...]
     write: Callable[[Traced, Path], None]
     opened: Callable[[Path], Run]
+    bound: Callable[[Path, Mapping[str, int]], None] | None
 
     def check_installed(self) -> None:
         """Raises an InputError that names the first package that is missing."""
@@ -71,6 +76,46 @@ def _write_onnx(traced: Traced, path: Path) -> None:
     path.write_bytes(content.SerializeToString())
 
 
+def _bound_onnx(path: Path, least: Mapping[str, int]) -> None:
+    """Adds a nought to the probabilities that is looked up at a place which is not there where a size is too small.
+
+    ONNX has no assertions. onnxruntime on a processor raises, with the name of the lookup (``height_from_193``); other
+    runtimes may not, so the sizes stand beside the file, too.
+    """
+    import onnx
+
+    model = onnx.load_model(path)
+    output = f"{OUTPUT}_of_any_size"
+    for node in model.graph.node:
+        node.output[:] = [output if name == OUTPUT else name for name in node.output]
+    needed = [(axis, name, least[name]) for axis, name in AXES.items() if least.get(name, 1) > 1]
+    for index, (axis, name, size) in enumerate(needed):
+        after = OUTPUT if index == len(needed) - 1 else f"{output}_{name}"
+        model.graph.node.extend(_guard(axis, f"{name}_from_{size}", size, output, after))
+        output = after
+    path.write_bytes(model.SerializeToString())
+
+
+def _guard(axis: int, name: str, least: int, before: str, after: str) -> list[Any]:
+    """Nodes that give ``before`` as ``after``, and fail where the axis of the clips is smaller than ``least``."""
+    from onnx import helper
+
+    constants = {"axis": axis, "least": least, "none": 0, "twice": 2}
+    made = [helper.make_node("Constant", [], [f"{name}_{key}"], value_int=value) for key, value in constants.items()]
+    steps = (  # an index of 0, or -2 and less, into one nought
+        ("Shape", [INPUT], "sizes"),
+        ("Gather", [f"{name}_sizes", f"{name}_axis"], "size"),
+        ("Sub", [f"{name}_size", f"{name}_least"], "more"),
+        ("Min", [f"{name}_more", f"{name}_none"], "missing"),
+        ("Mul", [f"{name}_missing", f"{name}_twice"], "index"),
+        ("Gather", [f"{name}_nought", f"{name}_index"], "found"),
+    )
+    made.append(helper.make_node("Constant", [], [f"{name}_nought"], value_floats=[0.0]))
+    made += [helper.make_node(kind, inputs, [f"{name}_{key}"], f"{name}_{key}") for kind, inputs, key in steps]
+    made[-1].name = name  # what the error says
+    return [*made, helper.make_node("Add", [before, f"{name}_found"], [after], f"{name}_add")]
+
+
 def _open_onnx(path: Path) -> Run:
     import onnxruntime
 
@@ -85,13 +130,15 @@ def _open_onnx(path: Path) -> Run:
 
 
 def _write_torch_export(traced: Traced, path: Path) -> None:
+    content = io.BytesIO()  # torch ends the process where its own writer finds the disk full
     with _quiet():
-        torch.export.save(traced.program, path)
+        torch.export.save(traced.program, content)
+    path.write_bytes(content.getbuffer())
 
 
 def _open_torch_export(path: Path) -> Run:
     with _quiet():
-        module = torch.export.load(path).module()
+        module = torch.export.load(io.BytesIO(path.read_bytes())).module()
 
     def run(clips: Tensor) -> Tensor:
         with torch.no_grad():
@@ -113,6 +160,6 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-ONNX = FileFormat("onnx", ".onnx", ("onnx", "onnxscript", "onnxruntime"), _write_onnx, _open_onnx)
-TORCH_EXPORT = FileFormat("torch-export", ".pt2", (), _write_torch_export, _open_torch_export)
+ONNX = FileFormat("onnx", ".onnx", ("onnx", "onnxscript", "onnxruntime"), _write_onnx, _open_onnx, _bound_onnx)
+TORCH_EXPORT = FileFormat("torch-export", ".pt2", (), _write_torch_export, _open_torch_export, None)
 GRAPHS = {each.name: each for each in (ONNX, TORCH_EXPORT)}

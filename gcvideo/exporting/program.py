@@ -40,7 +40,7 @@ class Traced:
 
     Attributes:
         program: it, with the weights.
-        dynamic: names of the axes of a clip that may have any size.
+        dynamic: names of the axes of a clip whose size is open.
     """
 
     program: ExportedProgram

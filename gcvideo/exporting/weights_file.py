@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from inspect import signature
@@ -12,7 +11,7 @@ from typing import Any
 from gcvideo import __version__
 from gcvideo.exporting.destination import appearing, check_free, destination
 from gcvideo.exporting.formats import check_installed
-from gcvideo.exporting.sidecar import origin
+from gcvideo.exporting.sidecar import as_json, origin
 from gcvideo.models.network import Network
 from gcvideo.predicting.saved_model import SavedModel, load_checkpoint
 
@@ -54,5 +53,5 @@ def metadata(saved: SavedModel) -> dict[str, str]:
         "precision": saved.precision,
         "checkpoint": origin(saved),
     }
-    texts = {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
+    texts = {name: as_json(value) for name, value in values.items()}
     return {"format": "pt", "gcvideo": __version__, **texts}

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+import gcvideo
 from gcvideo.errors import InputError
 from gcvideo.exporting.destination import appearing, check_free, destination
-from gcvideo.exporting.formats import check_installed
+from gcvideo.exporting.formats import TORCH_EXPORT, check_installed
+from gcvideo.exporting.program import Traced
+
+PACKAGE = Path(gcvideo.__file__).parent
 
 
 @pytest.mark.parametrize(
@@ -78,3 +86,33 @@ def test_missing_package_is_named_with_its_cure() -> None:
         InputError, match=r"needs no_such_package, which is not installed: pip install 'gcvideo\[export\]'"
     ):
         check_installed("onnx", ("json", "no_such_package"))
+
+
+_ENDED = """
+import os, signal, sys, time
+from pathlib import Path
+from gcvideo.exporting.destination import appearing
+with appearing([Path(sys.argv[1]) / "model"]) as hidden:
+    (hidden / "model").write_text("half")
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(5)
+"""
+
+
+def test_sigterm_leaves_nothing(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _ENDED, str(tmp_path)], check=False, cwd=PACKAGE.parent)
+    assert done.returncode == 143
+    assert list(tmp_path.iterdir()) == []
+    before = signal.getsignal(signal.SIGTERM)
+    with appearing([tmp_path / "model"]) as hidden:
+        (hidden / "model").write_text("whole")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_full_disk_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    """Torch's own writer of files ends the process there."""
+    program = torch.export.export(torch.nn.Linear(2, 2), (torch.zeros(1, 2),))
+    (tmp_path / "m.pt2").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device"):
+        TORCH_EXPORT.write(Traced(program, ()), tmp_path / "m.pt2")

@@ -41,7 +41,7 @@ print(json.dumps(runpy.run_path(sys.argv[1])["probabilities"](sys.argv[2]).tolis
 def _written(folder: Path, **values: Any) -> tuple[SavedModel, dict[str, Any]]:
     """The script's functions, without a model beside it."""
     model = saved(folder, network(), **values)
-    sidecar.write(folder / "m.onnx.json", sidecar.description(model, ONNX, (1, 3, 4, 48, 48), ()))
+    sidecar.write(folder / "m.onnx.json", sidecar.description(model, ONNX, (1, 3, 4, 48, 48), (), {}))
     path = folder / "run.py"
     path.write_text(script(model, ONNX, "m.onnx", "m.onnx.json"), encoding="utf-8")
     return model, runpy.run_path(str(path))
