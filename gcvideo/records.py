@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -194,6 +194,7 @@ class Evaluation:
         failures: one line for each video of which no view could be read and that has no row.
         incomplete: one line for each video that lacks views, by position: it has its row from the others, or, where
             not one has arrived and none is known to have failed, it has no row.
+        views: ``int64 (M,)``, of each video how many views have a score.
     """
 
     video_indices: Tensor
@@ -205,3 +206,4 @@ class Evaluation:
     loss: float
     failures: tuple[str, ...] = ()
     incomplete: tuple[str, ...] = ()
+    views: Tensor = field(kw_only=True)

@@ -87,6 +87,24 @@ def check_learned(
         )
 
 
+def check_known(found: set[str], known: tuple[str, ...], where: str) -> None:
+    """Refuses videos of classes that a network does not know.
+
+    Args:
+        found: the classes that have videos.
+        known: those of the network.
+        where: the list of the videos.
+
+    Raises:
+        InputError: naming them.
+    """
+    if unknown := sorted(found - set(known)):
+        raise InputError(
+            f"{where}: {_some(unknown)} not among the {len(known)} classes that are given (first {known[0]!r}); take "
+            "those videos out, or name their class as there"
+        )
+
+
 def check_reader(records: list[VideoRecord], reader: str) -> None:
     """Refuses a decoder that was insisted on and is not right for every video.
 

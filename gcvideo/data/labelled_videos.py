@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from lightning import LightningDataModule
@@ -51,6 +51,11 @@ class LabelledVideos(LightningDataModule, ABC):
     @abstractmethod
     def manifest_path(self) -> Path:
         """Where the verified list is written when ``manifest`` is not given."""
+
+    @property
+    def source(self) -> Path:
+        """What the user named: the manifest, or where the videos are."""
+        return Path(self.manifest_file) if self.manifest_file else self.manifest_path()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -111,6 +116,19 @@ class LabelledVideos(LightningDataModule, ABC):
     def test_records(self) -> list[VideoRecord]:
         """The videos that are read once at the end: the test split, else val where it chose nothing."""
         return self.manifest().split("test") or (self.manifest().split("val") if self.holdout else [])
+
+    def undecodable(self, split: Literal["val", "test"]) -> int | None:
+        """How many videos of a split could not be decoded and are not in it; None where the list does not say that.
+
+        A manifest names such files without their split, and which of train would have been held out is not known.
+        """
+        if not self.manifest().bad:
+            return 0
+        if self.manifest_file is not None or (split == "val" and self.holdout):
+            return None
+        name = "val" if split == "val" or not self.manifest().split("test") else "test"
+        labelled = sum(entry.split == name for entry in self.annotations().entries)
+        return max(0, labelled - len(self.manifest().split(name)))
 
     def _hold_out(self) -> tuple[list[VideoRecord], list[VideoRecord]]:
         return hold_out(self.manifest().split("train"), fraction=self.holdout, group=self.group)

@@ -19,14 +19,16 @@ Written = Sequence[tuple[str, str]]
 """Where a label stands (file and line), and what stands there."""
 
 
-def find_classes(name_or_file: str) -> tuple[str, ...]:
-    """The class names of a shipped list such as ``ucf101``, or of a file.
+def find_classes(name_or_file: str | Sequence[str]) -> tuple[str, ...]:
+    """The class names of a shipped list such as ``ucf101``, or of a file; names themselves are given back.
 
     The file is a text with a name a line, or a JSON with a list of names or with the number of each name.
 
     Raises:
         InputError: if it is neither; the message lists the shipped names.
     """
+    if not isinstance(name_or_file, str):
+        return tuple(name_or_file)
     path = Path(name_or_file).expanduser()
     if path.is_file():
         return _read_json(path) if path.suffix.lower() == ".json" else read_classes(path)
@@ -142,6 +144,8 @@ def _positions(written: Written, classes: tuple[str, ...]) -> list[int]:
 def _position(where: str, label: str, classes: tuple[str, ...]) -> int:
     if label in classes:
         return classes.index(label)
+    if _NUMBER.fullmatch(label) and (number := str(int(label.partition(".")[0]))) in classes:
+        return classes.index(number)
     near = difflib.get_close_matches(label, classes, n=1, cutoff=0.8)
     meant = f"did you mean {near[0]!r}?" if near else f"first {classes[0]!r}"
     raise InputError(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.stats import binomtest
 
 RESAMPLES = 2000
 _AT_ONCE = 100  # 20,000 groups are 16 MB then
@@ -15,7 +16,7 @@ _SEED = 0
 
 
 class Interval(NamedTuple):
-    """A percentile interval of 95 %."""
+    """An interval of 95 %: percentiles of the draws, or the exact binomial one."""
 
     low: float
     high: float
@@ -24,6 +25,9 @@ class Interval(NamedTuple):
 def accuracy_interval(hits: NDArray[np.bool_], groups: NDArray[np.int64]) -> Interval:
     """Of the share of hits: groups are drawn with replacement, 2,000 times.
 
+    Where all videos are right, or none is, every draw says the same; there it is the exact binomial interval, with each
+    group for one trial.
+
     Args:
         hits: (M,), whether each video is right.
         groups: (M,), videos of one group (takes of one scene, parts of one film) have the same number; they are drawn
@@ -31,15 +35,20 @@ def accuracy_interval(hits: NDArray[np.bool_], groups: NDArray[np.int64]) -> Int
 
     Source:
         Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentiles); Field and Welsh,
-        https://doi.org/10.1111/j.1467-9868.2007.00593.x (groups).
+        https://doi.org/10.1111/j.1467-9868.2007.00593.x (groups); Clopper and Pearson,
+        https://doi.org/10.1093/biomet/26.4.404 (exact).
     """
+    if hits.all() or not hits.any():
+        trials = len(np.unique(groups))
+        exact = binomtest(trials if hits.all() else 0, trials).proportion_ci(_LEVEL, method="exact")
+        return Interval(float(exact.low), float(exact.high))
     right, videos = _drawn(hits.astype(float)[:, None], groups)
     return _interval(right / videos)
 
 
 def mean_class_interval(
     hits: NDArray[np.bool_], labels: NDArray[np.int64], groups: NDArray[np.int64], num_classes: int
-) -> Interval:
+) -> Interval | None:
     """Of the mean over classes of the share of hits in each; a class that a draw has no video of does not count there.
 
     Args:
@@ -47,7 +56,12 @@ def mean_class_interval(
         labels: (M,), 0 to K - 1.
         groups: (M,).
         num_classes: K.
+
+    Returns:
+        None where every draw says the same (all videos right, or none): that is no interval.
     """
+    if hits.all() or not hits.any():
+        return None
     of_class = np.eye(num_classes)[labels]
     right, videos = np.hsplit(_sums_of_draws(np.hstack([of_class * hits[:, None], of_class]), groups), 2)
     with np.errstate(invalid="ignore"):

@@ -3,11 +3,13 @@
 Columns: ``video`` (its path), ``start`` and ``end`` (seconds; a file may hold several parts), ``group`` (videos that
 belong together), ``label``, ``prediction``, ``probability`` of the prediction, ``true_probability`` of the label,
 ``failure`` (why a video could not be read; then all that the network would have said is null, and the row is there all
-the same), and a column ``p_CLASS`` for each class. No column of ours begins so, whatever the classes are called.
+the same), ``views`` (how many of its views have a score: fewer than others where parts could not be read), and a column
+``p_CLASS`` for each class. No column of ours begins so, whatever the classes are called.
 
-The Parquet file has the probabilities as they are (float32) and, in its metadata
-under ``gcvideo``, an object with ``classes`` in the order of the labels, ``split``, ``views``, ``checkpoint``,
-``step``, ``epoch`` and ``gcvideo`` (the version). The CSV has the same rows with six digits.
+The Parquet file has the probabilities as they are (float32) and, in its metadata under ``gcvideo``, an object with
+``classes`` in the order of the labels, ``split``, ``views``, ``checkpoint``, ``step``, ``epoch``, ``data`` (folder or
+manifest), ``own_data`` (whether the checkpoint's training named it) and ``gcvideo`` (the version). The CSV has the same
+rows with six digits.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ PARQUET, CSV = "predictions.parquet", "predictions.csv"
 _KEY = b"gcvideo"
 _TEXTS = ("video", "group", "label", "prediction", "failure")
 _SAID = ("prediction", "probability", "true_probability")  # by the network
-_READ = ("video", "start", "end", "group", "label", "failure")
+_READ = ("video", "start", "end", "group", "label", "failure", "views")
 _FORMULAS = tuple("=+-@\t\r")
 
 
@@ -112,6 +114,7 @@ def _read(table: Any, about: dict[str, Any]) -> Predictions:
         labels=np.array([number_of[name] for name in texts["label"]], dtype=np.int64),
         probabilities=probabilities,
         failures=texts["failure"],
+        views=table["views"].to_numpy().astype(np.int64),
         origin={name: value for name, value in about.items() if name != "classes"},
     )
 
@@ -130,6 +133,7 @@ def _columns(predictions: Predictions) -> dict[str, Any]:
         "probability": predictions.probabilities[every, predicted],
         "true_probability": predictions.probabilities[every, labels],
         "failure": predictions.failures,
+        "views": predictions.views,
     }
 
 

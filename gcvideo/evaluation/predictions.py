@@ -25,7 +25,8 @@ class Predictions:
         labels: ``int64 (M,)``.
         probabilities: ``float32 (M, K)``, rows sum to 1; NaN where a video could not be read.
         failures: why not; empty where it could.
-        origin: what they are of: split, views, checkpoint, step, epoch, gcvideo.
+        views: ``int64 (M,)``, how many of its views have a score; 0 where a video could not be read.
+        origin: what they are of: split, views, checkpoint, step, epoch, data, own_data, gcvideo.
     """
 
     classes: tuple[str, ...]
@@ -36,6 +37,7 @@ class Predictions:
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
     failures: tuple[str, ...]
+    views: NDArray[np.int64]
     origin: Mapping[str, Any]
 
     @property
@@ -68,6 +70,7 @@ class Predictions:
             labels=self.labels[kept],
             probabilities=self.probabilities[kept],
             failures=tuple(self.failures[row] for row in kept),
+            views=self.views[kept],
         )
 
     def scored(self) -> Predictions:
@@ -97,6 +100,7 @@ def predictions_of(
     probabilities = np.full((len(indices), len(classes)), np.nan, dtype=np.float32)
     probabilities[[index in place for index in indices]] = evaluation.probabilities.numpy()
     kept = [records[index] for index in indices]
+    views = dict(zip(place, evaluation.views.tolist(), strict=True))
     return Predictions(
         classes=tuple(classes),
         videos=tuple(record.path for record in kept),
@@ -106,6 +110,7 @@ def predictions_of(
         labels=np.array([record.label for record in kept], dtype=np.int64),
         probabilities=probabilities,
         failures=tuple(failures.get(index, "") for index in indices),
+        views=np.array([views.get(index, 0) for index in indices], dtype=np.int64),
         origin=dict(origin),
     )
 

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import torch
 from jsonargparse import ArgumentParser
 
-import gcvideo.models.backbones
-import gcvideo.models.blocks
+from gcvideo.data.decoding.reading import Reading
 from gcvideo.data.preprocessing import Preprocessing, Views
 from gcvideo.errors import InputError
 from gcvideo.evaluation.exact_sums import ViewAverage
+from gcvideo.evaluation.scores import VideoScores
 from gcvideo.models.network import Network
+from gcvideo.predicting.safe_options import network_options
 from gcvideo.safe_load import load_safely
-
-_DOTTED = re.compile(r"[^\W\d]\w*(\.\w+)+")
-_OUR_OWN = ("gcvideo.", "torch.nn.")
 
 
 @dataclass(frozen=True)
@@ -39,6 +34,7 @@ class SavedModel:
         step: optimizer steps it was trained for.
         epoch: in which it was saved, from 1.
         view_average: what is averaged over the views of a video, as in its validation.
+        reading: which decoders its validation used.
     """
 
     path: Path
@@ -49,6 +45,7 @@ class SavedModel:
     step: int
     epoch: int
     view_average: ViewAverage = "probabilities"
+    reading: Reading = Reading()  # noqa: RUF009 (frozen)
 
 
 def load_model(path: Path | str) -> SavedModel:
@@ -59,7 +56,6 @@ def load_model(path: Path | str) -> SavedModel:
     """
     path = Path(path).expanduser()
     state = load_checkpoint(path)
-    data = _data_state(state, path)
     network = _network(state["hyper_parameters"], path)
     weights = {name.removeprefix("network."): tensor for name, tensor in state["state_dict"].items()}
     try:
@@ -69,16 +65,44 @@ def load_model(path: Path | str) -> SavedModel:
         raise InputError(f"checkpoint {path}: its weights are not those of its network: {first}") from error
     if state["hyper_parameters"].get("channels_last"):
         network.to(memory_format=torch.channels_last_3d)
+    with said_of(path):
+        return _saved(path, network.eval().requires_grad_(False), state)
+
+
+def _saved(path: Path, network: Network, state: Mapping[str, Any]) -> SavedModel:
+    data = _data_state(state, path)
+    classes, number = tuple(map(str, data["classes"])), int(state["hyper_parameters"]["num_classes"])
+    if len(classes) != number:
+        raise InputError(f"checkpoint {path}: it names {len(classes)} classes, and its network tells {number} apart")
     return SavedModel(
         path,
-        network.eval().requires_grad_(False),
-        tuple(data["classes"]),
+        network,
+        classes,
         _preprocessing(data["preprocessing"]),
         str(state["config"]["trainer"]["precision"] or "32-true"),
         int(state["global_step"]),
         int(state["epoch"]) + 1,
-        state["hyper_parameters"].get("view_average", "probabilities"),
+        VideoScores(state["hyper_parameters"].get("view_average", "probabilities")).average,  # or a ValueError
+        Reading(**data.get("reading", {})),
     )
+
+
+@contextmanager
+def said_of(path: Path) -> Iterator[None]:
+    """A checkpoint that lacks something, or has it in another form, is named in one line.
+
+    Raises:
+        InputError: naming the checkpoint and the part.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"checkpoint {path}: {error} is missing, or is not as this version of gcvideo writes it; measure it with "
+            "the version that wrote it, or with its configuration (--config RUN/config.yaml)"
+        ) from error
 
 
 def load_checkpoint(path: Path, *, verify: bool = True) -> dict[str, Any]:
@@ -117,46 +141,11 @@ def _preprocessing(values: Mapping[str, Any]) -> Preprocessing:
 
 def _network(options: Mapping[str, Any], path: Path) -> Network:
     """The network that the options of a task describe."""
-    import_network_parts()
+    wanted = network_options(options, path)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Network, "network")
-    wanted = {name: options[name] for name in signature(Network).parameters if name in options}
-    check_own_classes(wanted, path)
     try:
         network: Network = parser.instantiate_classes(parser.parse_object({"network": wanted})).network
     except Exception as error:  # jsonargparse's, and what a constructor refuses
         raise InputError(f"checkpoint {path}: its network cannot be built: {str(error).splitlines()[-1]}") from error
     return network
-
-
-def import_network_parts() -> None:
-    """Imports every block and backbone, so that each can be named."""
-    for package in (gcvideo.models.blocks, gcvideo.models.backbones):
-        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            importlib.import_module(module.name)
-
-
-def check_own_classes(options: Mapping[str, Any], path: Path) -> None:
-    """Refuses what could be taken for the name of a class outside of gcvideo and torch.nn: to import it is to run it.
-
-    Args:
-        options: of a checkpoint, as nested plain values.
-        path: of the checkpoint.
-
-    Raises:
-        InputError: naming the class.
-    """
-    for name in _dotted_words(options):
-        if not name.startswith(_OUR_OWN):
-            raise InputError(
-                f"checkpoint {path} asks for {name}, which is no part of gcvideo; it is not imported, "
-                "as that would run it"
-            )
-
-
-def _dotted_words(options: Any) -> Iterator[str]:
-    for value in options.values() if isinstance(options, Mapping) else options:
-        if isinstance(value, str) and _DOTTED.fullmatch(value):
-            yield value
-        elif isinstance(value, Mapping | list | tuple):
-            yield from _dotted_words(value)

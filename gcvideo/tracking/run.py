@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -54,6 +55,7 @@ class RunTracker(Callback):
     ) -> None:
         self.folder, self.is_new, self.name, self.job_type = folder, is_new, name, job_type
         self.config, self.use_wandb, self.ckpt_path = config, use_wandb, ckpt_path
+        self.kept_config = _with_absolute_paths(config)
         if use_wandb:
             wandb_settings()  # what W&B refuses is said before the videos are indexed
         self.wandb: WandbLogger | None = None
@@ -87,7 +89,7 @@ class RunTracker(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """The configuration goes into the checkpoint; the rows before one are on the disk before it is."""
-        checkpoint["config"] = self.config
+        checkpoint["config"] = self.kept_config
         if trainer.is_global_zero and self.job_type == "fit":
             sync_metrics(self.folder)
 
@@ -149,6 +151,20 @@ def _make_new(folder: Path) -> Path:
         except FileExistsError:
             continue
         return candidate
+
+
+def _with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration whose videos are found from any working folder; a checkpoint has it, config.yaml what was typed.
+
+    Args:
+        config: nested plain values, with ``data.init_args``.
+    """
+    data = config.get("data") or {}
+    options = dict(data.get("init_args") or {})
+    for name in ("root", "manifest"):
+        if options.get(name):
+            options[name] = os.path.abspath(Path(options[name]).expanduser())
+    return {**config, "data": {**data, "init_args": options}} if options else config
 
 
 def _state_in(ckpt_path: str | None) -> tuple[str | None, int]:

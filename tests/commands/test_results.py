@@ -10,7 +10,7 @@ import pytest
 from gcvideo.cli import run
 from gcvideo.commands.running.result_files import groups_of
 from gcvideo.commands.running.result_folders import FILES, measurements, results_folder, show_in
-from gcvideo.commands.running.summary import summary
+from gcvideo.commands.running.summary import calibration, summary
 from gcvideo.data.indexing.index import cached_manifest_path
 from gcvideo.evaluation.prediction_files import read_predictions
 from tests.conftest import video_record
@@ -81,6 +81,25 @@ def test_video_that_cannot_be_read_and_one_left_out_are_said(
     assert [bool(line) for line in found.failures] == [True, False, False, False]
     numbers = json.loads((folder / "metrics.json").read_text())["test"]
     assert (numbers["videos"], numbers["failed"], numbers["not_measured"]) == (3, 1, 2)
+
+
+def test_videos_of_the_split_that_the_index_left_out_are_counted(
+    fit: Fit, videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (videos / "val" / "run" / "broken.mp4").write_bytes(b"no video")
+    (videos / "train" / "run" / "broken.mp4").write_bytes(b"no video")
+    folder = fit("here", "--final_test=true", "--trainer.max_epochs=1")
+    numbers = json.loads((folder / "metrics.json").read_text())["test"]
+    assert (numbers["videos"], numbers["undecodable"]) == (6, 1)
+    assert "1 video of the split left out: the index could not decode them" in capsys.readouterr().out
+    assert read_predictions(folder / "predictions.parquet").views.tolist() == [1] * 6
+
+
+def test_calibration_of_halves_is_told_from_the_temperature_of_all() -> None:
+    assert calibration(0.166, 0.457, 0.22) == (
+        "error 16.6%; after scaling 45.7%, each half with the other's temperature (of all together: 0.22)"
+    )
+    assert calibration(0.166, None, 0.22) == "error 16.6%"
 
 
 def test_files_of_numbers_that_hold_no_longer_go_with_them(fit: Fit) -> None:

@@ -34,6 +34,7 @@ def table(labels: Sequence[int], predicted: Sequence[int], num_classes: int = 3,
         "groups": videos,
         "probabilities": answers(labels, predicted, len(classes)),
         "failures": tuple("it is damaged" if guess < 0 else "" for guess in predicted),
+        "views": np.array([int(guess >= 0) for guess in predicted], dtype=np.int64),
         "origin": ORIGIN,
     }
     return Predictions(classes=classes, labels=np.array(labels, dtype=np.int64), **plain | values)

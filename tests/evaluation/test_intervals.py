@@ -49,4 +49,12 @@ def test_difference_of_a_network_and_itself_is_none() -> None:
 
 
 def test_one_video_has_an_interval() -> None:
-    assert accuracy_interval(np.array([True]), np.array([7])) == (1, 1)
+    assert accuracy_interval(np.array([True]), np.array([7])) == pytest.approx((0.025, 1))
+
+
+def test_all_right_or_all_wrong_is_an_interval_with_a_width() -> None:
+    """Clopper and Pearson: at the ends it is 1 - (alpha / 2) ** (1 / n), of groups as of videos."""
+    least = 0.025 ** (1 / 6)
+    assert accuracy_interval(np.ones(6, bool), np.arange(6)) == pytest.approx((least, 1))
+    assert accuracy_interval(np.zeros(12, bool), np.arange(6).repeat(2)) == pytest.approx((0, 1 - least))
+    assert mean_class_interval(np.ones(6, bool), np.arange(6) % 2, np.arange(6), 2) is None

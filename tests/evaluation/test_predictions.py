@@ -36,7 +36,7 @@ def test_parquet_gives_back_what_was_written(tmp_path: Path) -> None:
     after = read_predictions(_written(before, tmp_path))
     for name in ("classes", "videos", "groups", "failures", "origin"):
         assert getattr(after, name) == getattr(before, name)
-    for name in ("starts", "ends", "labels", "probabilities"):
+    for name in ("starts", "ends", "labels", "probabilities", "views"):
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
 
 
@@ -47,7 +47,7 @@ def test_parquet_reads_without_us(tmp_path: Path) -> None:
     assert found.column_names[6:] == [
         "probability",
         "true_probability",
-        "failure",
+        *("failure", "views"),
         "p_class 0",
         "p_class 1",
         "p_class 2",
@@ -124,7 +124,9 @@ def test_column_of_something_else_is_refused(tmp_path: Path) -> None:
 def _evaluation(video_indices: list[int], failures: tuple[str, ...]) -> Evaluation:
     labels = torch.zeros(len(video_indices), dtype=torch.long)
     probabilities = torch.tensor([[0.75, 0.25]]).repeat(len(labels), 1)
-    return Evaluation(torch.tensor(video_indices), labels, probabilities, len(labels), 1.0, 1.0, 0.1, failures)
+    views = torch.arange(1, len(labels) + 1)
+    values = torch.tensor(video_indices), labels, probabilities, int(views.sum()), 1.0, 1.0, 0.1, failures
+    return Evaluation(*values, views=views)
 
 
 def test_rows_are_in_the_order_of_the_split_and_failed_videos_are_among_them() -> None:
@@ -136,6 +138,7 @@ def test_rows_are_in_the_order_of_the_split_and_failed_videos_are_among_them() -
     assert found.failures == ("", "b.mp4: gone", "", "d.mp4: empty")
     assert found.is_scored.tolist() == found.hits.tolist() == [True, False, True, False]
     assert found.scored().videos == ("a.mp4", "c.mp4")
+    assert (found.views.tolist(), found.scored().views.tolist()) == ([1, 0, 2, 0], [1, 2])
 
 
 def test_videos_that_a_limit_left_out_have_no_row() -> None:

@@ -26,7 +26,8 @@ from tests.evaluation.tables import table
 def _evaluation(predictions: Predictions) -> Evaluation:
     labels, count = torch.from_numpy(predictions.labels), len(predictions.labels)
     probabilities = torch.from_numpy(predictions.probabilities)
-    return Evaluation(torch.arange(count), labels, probabilities, count, 0.5, 0.5, 0.1)
+    views = torch.ones(count)
+    return Evaluation(torch.arange(count), labels, probabilities, count, 0.5, 0.5, 0.1, views=views)
 
 
 def _random(num_classes: int, number: int = 600) -> Predictions:

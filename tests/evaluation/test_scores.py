@@ -70,6 +70,7 @@ def test_video_with_an_unreadable_clip_keeps_the_score_of_the_others_and_is_name
     torch.testing.assert_close(result.probabilities[1], logits[2:].softmax(dim=1).mean(dim=0))
     assert result.failures == ()
     assert result.incomplete == ("b.mp4: broken (2 of 4 views are scored)",)
+    assert result.views.tolist()[result.video_indices.tolist().index(1)] == 2
     assert scores.compute().incomplete == ("b.mp4: broken (2 views are scored)",)
     assert result.num_views == 6
 
@@ -115,7 +116,8 @@ def test_nothing_readable_is_an_error() -> None:
 def _evaluation() -> Evaluation:
     probabilities = torch.tensor([[0.6, 0.3, 0.1], [0.5, 0.4, 0.1], [0.1, 0.2, 0.7], [0.2, 0.5, 0.3]])
     labels = torch.tensor([0, 1, 2, 0])
-    return Evaluation(torch.arange(4), labels, probabilities, 8, 1 / 2, 7 / 8, 0.5)
+    views = torch.full((4,), 2)
+    return Evaluation(torch.arange(4), labels, probabilities, 8, 1 / 2, 7 / 8, 0.5, views=views)
 
 
 def test_accuracies_by_hand() -> None:
@@ -133,7 +135,7 @@ def test_fewer_than_five_classes_have_a_top5() -> None:
 def test_top5_counts_the_five_best() -> None:
     probabilities = torch.linspace(0, 1, 8).softmax(0).expand(8, 8)
     labels = torch.arange(8)
-    numbers = accuracies(Evaluation(labels, labels, probabilities, 8, 0, 0, 0))
+    numbers = accuracies(Evaluation(labels, labels, probabilities, 8, 0, 0, 0, views=torch.ones(8)))
     assert [numbers["top1"], numbers["top5"]] == pytest.approx([1 / 8, 5 / 8])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gcvideo.commands.running.result_folders import show_in
+from gcvideo.commands.running.summary import calibration
 from gcvideo.data.holdout import matched_group
 from gcvideo.evaluation.calibration import BINS
 from gcvideo.evaluation.prediction_files import CSV, PARQUET, as_csv, as_parquet
@@ -71,5 +72,4 @@ def write_results(folder: Path, results: Path, predictions: Predictions, found: 
 
 def _calibration(found: Report) -> str:
     after = found.ece_after_temperature
-    scaled = "" if np.isnan(after) else f", {after:.1%} with temperature {found.temperature:.2f}"
-    return f"calibration error {found.ece:.1%}{scaled}"
+    return f"calibration {calibration(found.ece, None if np.isnan(after) else after, found.temperature)}"

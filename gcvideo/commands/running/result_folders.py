@@ -1,9 +1,10 @@
 """Where the files of a measurement are: each has a folder below RUN/results, and the last one is shown in RUN, too.
 
 ``results/val`` and ``results/test`` are of ``best.ckpt`` (of the network at hand where a fit kept no best),
-``results/val_of_last.ckpt`` of another file of the run folder. So a validation never takes the place of a test: what
-stands in the run folder itself is of the last measurement, as the titles of the pictures and the metadata of
-``predictions.parquet`` say, and the folder of the test has what it had.
+``results/val_of_last.ckpt`` of another file of the run folder, ``results/test_of_best.ckpt_on_NAME-HASH`` of other
+videos than those the checkpoint's training named. So a validation never takes the place of a test: what stands in the
+run folder itself is of the last measurement, as the titles of the pictures and the metadata of ``predictions.parquet``
+say, and the folder of the test has what it had.
 """
 
 from __future__ import annotations
@@ -25,19 +26,24 @@ FILES = (
 _SPLITS = ("test", "val")
 
 
-def results_folder(folder: Path, split: str, checkpoint: str | None) -> Path:
+def results_folder(folder: Path, split: str, checkpoint: str | None, other_data: str | None = None) -> Path:
     """Where the files of a measurement are.
 
     Args:
         folder: the run folder.
         split: val or test.
         checkpoint: a name in the run folder, or the path of a file elsewhere; None for the network at hand.
+        other_data: folder or manifest of videos that are not those of the checkpoint's training; None where they are.
     """
-    if checkpoint in (None, "best.ckpt"):
+    if checkpoint in (None, "best.ckpt") and other_data is None:
         return folder / RESULTS / split
     path = Path(str(checkpoint))
-    where = f"-{hashlib.sha256(str(path).encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
-    return folder / RESULTS / f"{split}_of_{path.name}{where if path.is_absolute() else ''}"
+    on = f"_on_{Path(other_data).name[:50]}{_hashed(other_data)}" if other_data is not None else ""
+    return folder / RESULTS / f"{split}_of_{path.name}{_hashed(str(path)) if path.is_absolute() else ''}{on}"
+
+
+def _hashed(path: str) -> str:
+    return f"-{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
 def show_in(folder: Path, results: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def finish(trainer: Trainer, module: Any, datamodule: VideoDataModule, tracker: 
         return
     folder = tracker.folder
     split = "test" if trainer.state.fn == "test" else "val"
-    measured = measured_by(trainer, folder)
+    measured = measured_by(trainer, folder, datamodule, by_fit=tracker.job_type == "fit")
     if module.evaluation is not None:
         _record(module.evaluation, datamodule, folder, split, measured, by_fit=tracker.job_type == "fit")
     rows = read_metrics(folder)
@@ -77,12 +77,15 @@ def _record(
     groups = groups_of(records, datamodule.classes, datamodule.group)
     origin = {"split": split, "views": views, **asdict(measured), "gcvideo": __version__}
     predictions = predictions_of(evaluation, records, datamodule.classes, groups, origin)
-    found, results = report(predictions), results_folder(folder, split, measured.checkpoint)
-    write_results(folder, results, predictions, found, key_of(split, measured))
+    other = None if measured.own_data else measured.data
+    found, results = report(predictions), results_folder(folder, split, measured.checkpoint, other)
+    title = key_of(split, replace(measured, data=Path(measured.data).name))
+    write_results(folder, results, predictions, found, title)
     missing = {
         "failed": len(evaluation.failures),
         "incomplete": len(evaluation.incomplete),
         "not_measured": len(records) - len(predictions.videos),
+        "undecodable": datamodule.undecodable("test" if split == "test" else "val"),
     }
     numbers = {**accuracies(evaluation), "videos": len(evaluation.labels), **missing, "views": views}
     about = {**as_numbers(found, predictions), "results": results.relative_to(folder).as_posix()}
@@ -107,6 +110,8 @@ def _print_summary(folder: Path, split: str, measured: Origin, job_type: str, *,
     numbers = read_numbers(folder, split, measured)
     if numbers:
         print(f"\n{summary(key_of(split, measured), numbers)}")
+        if not measured.own_data:
+            print("  (other videos than the training named: its own numbers are left as they are)")
         print(f"  {'files':<15}  {folder / numbers.get('results', '')}")
     print(f"run folder: {folder}")
     if job_type == "fit" and (folder / "best.ckpt").is_file():

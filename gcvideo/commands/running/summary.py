@@ -25,9 +25,7 @@ def summary(key: str, numbers: Mapping[str, Any]) -> str:
     lines += [_accuracy("mean of classes", numbers["mean_class_top1"], intervals.get("mean_class_top1"), None)]
     lines += [_accuracy("clip level", numbers["clip_top1"], None, numbers["clip_top5"])]
     if intervals.get("top1"):
-        lines.append(
-            f"  (in brackets: 95 % interval, bootstrap over {_groups(intervals['groups'], numbers['videos'])})"
-        )
+        lines.append(f"  (in brackets: {_how(numbers['top1'], _groups(intervals['groups'], numbers['videos']))})")
     lines += [*_calibration(numbers), *_confused(numbers), *_worst(numbers), *_missing(numbers)]
     return "\n".join(lines)
 
@@ -38,6 +36,19 @@ def shortened(name: str, longest: int = _NAME) -> str:
     if len(name) <= longest:
         return name
     return f"{name[: longest // 2]}…{name[len(name) - (longest - longest // 2 - 1) :]}"
+
+
+def calibration(error: float, after: float | None, temperature: float) -> str:
+    """The calibration error before and after temperature scaling; the temperature itself is of all videos.
+
+    Args:
+        error: 0 to 1.
+        after: with each half of the videos scaled by the other half's temperature; None without halves.
+        temperature: of all videos together.
+    """
+    text = f"error {error:.1%}"
+    scaled = f"after scaling {after:.1%}, each half with the other's temperature" if after is not None else ""
+    return f"{text}; {scaled} (of all together: {temperature:.2f})" if scaled else text
 
 
 def percent_interval(interval: Any) -> str:
@@ -53,9 +64,8 @@ def _accuracy(level: str, top1: float, interval: Any, top5: float | None) -> str
 def _calibration(numbers: Mapping[str, Any]) -> list[str]:
     if numbers.get("ece") is None:
         return []
-    text = f"  {'calibration':<15}  error {numbers['ece']:.1%}"
     after = numbers.get("ece_after_temperature")
-    return [text if after is None else f"{text}, {after:.1%} with temperature {numbers['temperature']:.2f}"]
+    return [f"  {'calibration':<15}  {calibration(numbers['ece'], after, numbers['temperature'])}"]
 
 
 def _confused(numbers: Mapping[str, Any]) -> list[str]:
@@ -91,14 +101,23 @@ def _missing(numbers: Mapping[str, Any]) -> list[str]:
     if numbers["failed"]:
         lines.append(f"  {_count(numbers['failed'], 'video')} could not be read: no score; see column failure")
     if numbers.get("incomplete"):
-        lines.append(f"  {_count(numbers['incomplete'], 'video')} with fewer views than asked for")
+        lines.append(f"  {_count(numbers['incomplete'], 'video')} with fewer views than asked for; see column views")
     if numbers.get("not_measured"):
         lines.append(f"  {_count(numbers['not_measured'], 'video')} of the split not measured")
+    if numbers.get("undecodable"):
+        lines.append(
+            f"  {_count(numbers['undecodable'], 'video')} of the split left out: the index could not decode them"
+        )
     return lines
 
 
 def _listed(title: str, rows: list[str]) -> list[str]:
     return [f"  {title if number == 0 else '':<15}  {row}" for number, row in enumerate(rows)]
+
+
+def _how(top1: float, groups: str) -> str:
+    """How an interval comes about, see ``evaluation/intervals.py``."""
+    return f"95 % interval, {f'bootstrap over {groups}' if 0 < top1 < 1 else f'exact binomial of {groups}'}"
 
 
 def _groups(groups: int, videos: int) -> str:
