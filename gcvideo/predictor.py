@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import overload
+from typing import cast, overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from gcvideo.data.clips import Timeline
-from gcvideo.data.preprocessing import Preprocessing
 from gcvideo.errors import InputError
-from gcvideo.models.network import Network
-from gcvideo.predicting.devices import make_fabric, split_device
-from gcvideo.predicting.frames import score_frames
-from gcvideo.predicting.predict import predict_files
-from gcvideo.predicting.prediction import Prediction, check_top, named
-from gcvideo.predicting.saved_model import SavedModel, load_model
-from gcvideo.predicting.scoring import Scoring
-from gcvideo.predicting.views import parse_views
+from gcvideo.predicting.remarks import without_remarks
 
-Video = str | Path | Tensor
+with without_remarks():  # of what these import
+    from gcvideo.data.clips import Timeline
+    from gcvideo.data.preprocessing import Preprocessing
+    from gcvideo.models.network import Network
+    from gcvideo.predicting.devices import make_fabric, split_device
+    from gcvideo.predicting.frames import score_frames
+    from gcvideo.predicting.predict import predict_files
+    from gcvideo.predicting.prediction import Prediction, check_top, named
+    from gcvideo.predicting.saved_model import SavedModel, load_model
+    from gcvideo.predicting.scoring import Scoring
+    from gcvideo.predicting.views import parse_views
+
+Frames = Tensor | NDArray[np.uint8]
+Video = str | Path | Frames
+_KINDS = (str, Path, Tensor, np.ndarray)
 
 
 def load(path: str | Path, device: str = "auto", precision: str | None = None) -> Predictor:
@@ -58,7 +65,8 @@ class Predictor:
 
     def __init__(self, saved: SavedModel, device: str = "auto", precision: str | None = None) -> None:
         self._saved = saved
-        self._fabric = make_fabric(*split_device(device), precision or saved.precision)
+        with without_remarks():
+            self._fabric = make_fabric(*split_device(device), precision or saved.precision)
         self._fabric.to_device(saved.network)
 
     @property
@@ -92,7 +100,8 @@ class Predictor:
         """The classes of a video, or of several, as ``gcvideo predict`` and the validation give them.
 
         Args:
-            video: a file, or frames ``uint8 (T, H, W, 3)``, RGB 0-255, upright; or a list of them.
+            video: a file, or frames ``uint8 (T, H, W, 3)``, RGB 0-255, upright, as a tensor or an array; or a list of
+                these. Processes look at the files of a call, so one call with a list is faster than one for each file.
             top: how many of the best classes are named.
             views: clips x crops, such as ``10x3``; None is what the validation looks at.
             fps: frames per second of frames; needed where the network was trained at a rate (``target_fps``).
@@ -102,15 +111,17 @@ class Predictor:
                 range; in a list the first such file ends all.
         """
         check_top(top)
-        one = isinstance(video, str | Path | Tensor)
-        videos: list[Video] = [video] if one else list(video)  # type: ignore[list-item, arg-type]
-        paths = [Path(video) for video in videos if not isinstance(video, Tensor)]
+        videos = _listed(video)
+        paths = [Path(video) for video in videos if isinstance(video, str | Path)]
         of_files = iter(self._predict_files(list(dict.fromkeys(paths)), paths, top, views))
-        found = [self._predict_frames(v, fps, top, views) if isinstance(v, Tensor) else next(of_files) for v in videos]
-        return found[0] if one else found
+        found = [
+            next(of_files) if isinstance(each, str | Path) else self._predict_frames(each, fps, top, views)
+            for each in videos
+        ]
+        return found[0] if isinstance(video, _KINDS) else found
 
     def _predict_files(self, files: list[Path], order: list[Path], top: int, views: str | None) -> list[Prediction]:
-        scoring = Scoring(parse_views(views, self.preprocessing))
+        scoring = Scoring(parse_views(views, self.preprocessing), reading=self._saved.reading)
         outcomes = predict_files(self._saved, [path.expanduser() for path in files], scoring, self._fabric, top=top)
         if not outcomes.is_whole:
             raise KeyboardInterrupt
@@ -119,18 +130,32 @@ class Predictor:
         found = dict(zip(files, outcomes.done, strict=True))
         return [found[path] for path in order]
 
-    def _predict_frames(self, frames: Tensor, fps: float, top: int, views: str | None) -> Prediction:
-        if frames.dtype != torch.uint8 or frames.dim() != 4 or frames.shape[-1] != 3 or not frames.numel():
-            shape = tuple(frames.shape)
-            raise InputError(f"expected frames uint8 (T, H, W, 3) with at least one frame, got {frames.dtype} {shape}")
+    def _predict_frames(self, frames: Frames, fps: float, top: int, views: str | None) -> Prediction:
+        pixels = _pixels(frames)
         if self.preprocessing.target_fps and not fps > 0:
             raise InputError(
                 f"the network was trained at {self.preprocessing.target_fps:g} frames per second; say that of the "
                 "frames: predict(frames, fps=25)"
             )
-        pixels = frames.cpu().numpy()
         timeline = Timeline(len(pixels), fps)
         probabilities = score_frames(
             self._saved, timeline, pixels.__getitem__, parse_views(views, self.preprocessing), self._fabric
         )
         return named(probabilities, self.classes, top, end=len(pixels) / fps if fps else 0.0)
+
+
+def _listed(videos: Video | Sequence[Video]) -> list[Video]:
+    is_list = isinstance(videos, Iterable) and not isinstance(videos, _KINDS)
+    listed = list(cast("Sequence[Video]", videos)) if is_list else [cast("Video", videos)]
+    for each in listed:
+        if not isinstance(each, _KINDS):
+            kind = type(each).__name__
+            raise InputError(f"expected a file (str or Path), frames (tensor or array) or a list of them, got a {kind}")
+    return listed
+
+
+def _pixels(frames: Frames) -> NDArray[np.uint8]:
+    if frames.dtype not in (torch.uint8, np.uint8) or frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
+        shape = tuple(frames.shape)
+        raise InputError(f"expected frames uint8 (T, H, W, 3) with at least one frame, got {frames.dtype} {shape}")
+    return frames.numpy(force=True) if isinstance(frames, Tensor) else frames

@@ -10,23 +10,21 @@ from typing import Any
 
 from lightning.fabric import Fabric
 
+from gcvideo.commands._predicting_made import make_files
 from gcvideo.commands._predicting_printed import print_failures, print_table
-from gcvideo.data.progress import counted_progress
-from gcvideo.errors import plain
-from gcvideo.predicting.annotated import annotate_video
+from gcvideo.errors import InputError, plain
 from gcvideo.predicting.devices import make_fabric
 from gcvideo.predicting.output_names import check_folder, output_paths
 from gcvideo.predicting.predict import Outcomes, predict_files
-from gcvideo.predicting.prediction import Prediction, Unpredicted, check_top
+from gcvideo.predicting.prediction import Unpredicted, check_top
 from gcvideo.predicting.probed import Windows
 from gcvideo.predicting.saved_model import SavedModel, load_model
 from gcvideo.predicting.scoring import Scoring
 from gcvideo.predicting.segments import merged
 from gcvideo.predicting.stopping import StopRequest
-from gcvideo.predicting.timeline import draw_timeline, write_segments
 from gcvideo.predicting.video_files import find_videos
 from gcvideo.predicting.views import parse_views
-from gcvideo.predicting.written import check_out, write_outcomes
+from gcvideo.predicting.written import MadeFiles, check_out, write_outcomes
 
 _MOST_WORKERS = 4
 
@@ -80,7 +78,7 @@ def prepare(options: argparse.Namespace) -> Work:
     fabric = make_fabric(options.accelerator, options.devices, options.precision or saved.precision)
     workers = _workers(len(paths), options.devices) if options.num_workers is None else options.num_workers
     what = "videos" if windows is None else "windows"
-    scoring = Scoring(views, options.batch_size, workers, shows_progress=True, what=what)
+    scoring = Scoring(views, options.batch_size, workers, saved.reading, shows_progress=True, what=what)
     return Work(saved, paths, scoring, fabric, options.top, windows, out, annotated, timelines)
 
 
@@ -104,21 +102,43 @@ def report(prepared: Work, outcomes: Outcomes) -> bool:
 
     Returns:
         Whether anything failed.
+
+    Raises:
+        InputError: if the file cannot be written; all else is printed and written by then.
     """
-    if prepared.out is not None:
-        write_outcomes(prepared.out, outcomes.all, _about(prepared), top=prepared.top)
+    problem = _write(prepared, outcomes, MadeFiles())
     is_windowed = prepared.windows is not None
     shown = merged(outcomes.done, prepared.saved.classes) if is_windowed else outcomes.done  # or too many lines
     print_table(shown, is_windowed=is_windowed)
-    written = [prepared.out] if prepared.out is not None else []
     failed: list[Unpredicted] = list(outcomes.failed)
-    if outcomes.is_whole:
-        failed += _annotate(prepared, outcomes)
-        _draw(prepared, outcomes)
-        written += [path.parent for paths in (prepared.annotated, prepared.timelines) for path in [*paths.values()][:1]]
-    for path in written:
+    if outcomes.is_whole and (prepared.annotated or prepared.timelines):
+        made, unmade = make_files(
+            outcomes.done, prepared.saved.classes, annotated=prepared.annotated, timelines=prepared.timelines
+        )
+        failed += unmade
+        problem = _write(prepared, outcomes, made)  # once more, with their names
+        _print_written([path.parent for paths in (made.annotated, made.timelines) for path in [*paths.values()][:1]])
+    _print_written([prepared.out] if prepared.out is not None and problem is None else [])
+    has_failed = print_failures(failed, len(prepared.paths), is_windowed=is_windowed)
+    if problem is not None:
+        raise problem
+    return has_failed
+
+
+def _write(prepared: Work, outcomes: Outcomes, made: MadeFiles) -> InputError | None:
+    """Why it cannot be."""
+    if prepared.out is None:
+        return None
+    try:
+        write_outcomes(prepared.out, outcomes.all, _about(prepared), top=prepared.top, made=made)
+    except InputError as error:
+        return error
+    return None
+
+
+def _print_written(paths: list[Path]) -> None:
+    for path in paths:
         print(plain(f"wrote {path}"))
-    return print_failures(failed, len(prepared.paths), is_windowed=is_windowed)
 
 
 def _outputs(folder: str | None, option: str, paths: list[Path], ending: str) -> dict[str, Path]:
@@ -141,32 +161,3 @@ def _about(prepared: Work) -> dict[str, Any]:
         "views": prepared.saved.preprocessing.describe(prepared.scoring.views),
         "classes": list(prepared.saved.classes),
     }
-
-
-def _annotate(prepared: Work, outcomes: Outcomes) -> list[Unpredicted]:
-    """Videos that could be predicted, but not be drawn on."""
-    failed: list[Unpredicted] = []
-    if not prepared.annotated:
-        return failed
-    with counted_progress("drawing on videos") as (on_start, on_video):
-        by_path = _by_path(outcomes.done)
-        on_start(len(by_path))
-        for path, predictions in by_path.items():
-            reason = annotate_video(Path(path), prepared.annotated[path], predictions)
-            failed += [Unpredicted(path, f"is predicted, and cannot be drawn on: {reason}")] if reason else []
-            on_video()
-    return failed
-
-
-def _draw(prepared: Work, outcomes: Outcomes) -> None:
-    for path, predictions in _by_path(outcomes.done).items() if prepared.timelines else ():
-        picture = prepared.timelines[path]
-        draw_timeline(picture, predictions, prepared.saved.classes)
-        write_segments(picture.with_suffix(".csv"), predictions, prepared.saved.classes)
-
-
-def _by_path(predictions: list[Prediction]) -> dict[str, list[Prediction]]:
-    found: dict[str, list[Prediction]] = {}
-    for prediction in predictions:
-        found.setdefault(prediction.path, []).append(prediction)
-    return found

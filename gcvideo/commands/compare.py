@@ -41,6 +41,8 @@ def main(arguments: list[str]) -> int:
     out = Path(options.out).expanduser() if options.out else None
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise InputError(f"--out {out}: name a file in a folder that is there", exit_code=2)
+    if out is not None and out.suffix.lower() != ".json":
+        raise InputError(f"--out {out}: expected a name that ends in .json", exit_code=2)
     from gcvideo.evaluation.comparison import compared, paired
     from gcvideo.evaluation.prediction_files import read_predictions
 
@@ -71,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--split", metavar="NAME", help="which results of the run folders (default: test if both have it, else val)"
     )
-    result.add_argument("--out", metavar="FILE", help="write the figures as JSON, too")
+    result.add_argument("--out", metavar="FILE", help="write the figures to a .json, too")
     return result
 
 

@@ -52,7 +52,7 @@ def parser() -> CommandParser:
     add("--ckpt_path", required=True, metavar="CKPT", help="a checkpoint of gcvideo fit, such as RUN/best.ckpt")
     add("--out", metavar="FILE", help="write a .csv (a row a video) or .json; files that failed are in it, too")
     add("--top", type=int, default=5, help="how many of the best classes are named (default: %(default)s)")
-    add("--views", metavar="LxC", help="clips x crops a video, such as 10x3 (default: those of the validation)")
+    add("--views", metavar="LxC[@PX]", help="clips x crops a video, such as 10x3 (default: those of the validation)")
     add("--annotate", metavar="DIR", help="write each video there with its labels drawn on it")
     add("--window", type=float, metavar="SECONDS", help="predict every so many seconds of a long video by themselves")
     add("--stride", type=float, metavar="SECONDS", help="from one window to the next (default: half a window)")

@@ -12,7 +12,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from gcvideo.errors import InputError
 
-_OF_A_PROCESSOR = {"16-mixed": "bf16-mixed"}  # it has no other half
+log = logging.getLogger(__name__)
+
+_OF_A_PROCESSOR = {"16-mixed": "bf16-mixed", "16": "bf16-mixed"}  # it has no other half
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 _SHORT = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed"}
 
@@ -23,7 +25,7 @@ def make_fabric(accelerator: str, devices: int | list[int], precision: str) -> F
     Args:
         accelerator: auto, cpu, gpu, cuda or mps.
         devices: how many, or the numbers of some.
-        precision: 32-true, bf16-mixed or 16-mixed, which on a processor becomes bf16-mixed, as in validation.
+        precision: 32-true, bf16-mixed or 16-mixed, see ``precision_here``.
 
     Raises:
         InputError: if there is no such device, or no such precision.
@@ -39,7 +41,7 @@ def make_fabric(accelerator: str, devices: int | list[int], precision: str) -> F
         "strategy": "auto" if is_single else "ddp_spawn",
         "plugins": [] if is_single else [LightningEnvironment()],  # not SLURM's: the processes are started here
     }
-    here = _OF_A_PROCESSOR.get(precision, precision) if _is_processor(accelerator) else precision
+    here = precision_here(precision, accelerator)
     try:
         return Fabric(accelerator=accelerator, devices=devices, precision=here, **options)  # type: ignore[arg-type]
     except (ValueError, MisconfigurationException, RuntimeError) as error:
@@ -49,6 +51,20 @@ def make_fabric(accelerator: str, devices: int | list[int], precision: str) -> F
             "gcvideo doctor tells what is at hand",
             exit_code=2,
         ) from error
+
+
+def precision_here(precision: str, accelerator: str) -> str:
+    """That of a training, or what comes next to it where a processor has no such half precision; then a line says so.
+
+    Args:
+        precision: in Lightning's words.
+        accelerator: auto, cpu, gpu, cuda or mps.
+    """
+    instead = _OF_A_PROCESSOR.get(precision)
+    if instead is None or not _is_processor(accelerator):
+        return precision
+    log.warning(f"the network was trained with {precision}, which processors do not have; here it is {instead}")
+    return instead
 
 
 def hush_lightning() -> None:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from gcvideo.errors import plain
+
 Picture = NDArray[np.uint8]
 
 _SMALLEST_PX, _SHARE = 11, 1 / 22  # height of a letter: the least that can be read, and of the picture's short side
@@ -33,7 +35,8 @@ def labels_overlay(size: tuple[int, int], labels: Sequence[str], probabilities: 
     line, gap = round(1.35 * letter), max(1, letter // 4)
     count = max(1, min(len(labels), int(_MOST_SHARE * height) // line))
     font = _font(letter)
-    texts = [f"{probability:.0%} {label}" for label, probability in zip(labels, probabilities, strict=True)][:count]
+    names = [plain(label) for label in labels]
+    texts = [f"{probability:.0%} {name}" for name, probability in zip(names, probabilities, strict=True)][:count]
     room = width - 2 * gap
     wide = min(room, max(round(font.getlength(text)) for text in texts) + 2 * gap)
     canvas = Image.new("RGBA", (wide + 2 * gap, min(height, count * line + 2 * gap)), _DARK)

@@ -10,13 +10,11 @@ from lightning.fabric import Fabric
 
 from gcvideo.data.progress import counted_progress
 from gcvideo.predicting.prediction import Outcome, Prediction, Unpredicted, named
-from gcvideo.predicting.probed import Windows, probe_files
+from gcvideo.predicting.probed import NOT_REACHED, Windows, probe_files
 from gcvideo.predicting.saved_model import SavedModel
 from gcvideo.predicting.scoring import Scores, Scoring, score_videos
 from gcvideo.predicting.stopping import StopRequest
 from gcvideo.records import VideoRecord
-
-_NOT_REACHED = "was not reached before the end that was asked for"
 
 
 @dataclass(frozen=True)
@@ -66,24 +64,30 @@ def predict_files(
     Raises:
         InputError: if the network's scores are no numbers.
     """
-    if scoring.shows_progress:
-        with counted_progress("looking at files") as (on_start, on_video):
-            on_start(len(paths))
-            probed = probe_files(paths, windows, on_video=on_video)
-    else:
-        probed = probe_files(paths, windows)
-    records = [record for record in probed if isinstance(record, VideoRecord)]
-    scores = score_videos(saved, records, scoring, fabric, stop)
+    stop = stop or StopRequest()
+    with stop.heard():
+        probed = _probed(paths, windows, stop, shows_progress=scoring.shows_progress)
+        records = [record for record in probed if isinstance(record, VideoRecord)]
+        scores = score_videos(saved, records, scoring, fabric, stop)
     scored = iter([_outcome(number, record, scores, saved, top) for number, record in enumerate(records)])
-    return Outcomes(
-        tuple(next(scored) if isinstance(record, VideoRecord) else record for record in probed), scores.is_whole
-    )
+    outcomes = tuple(next(scored) if isinstance(record, VideoRecord) else record for record in probed)
+    return Outcomes(outcomes, scores.is_whole and not stop.event.is_set())
+
+
+def _probed(
+    paths: Sequence[Path], windows: Windows | None, stop: StopRequest, *, shows_progress: bool
+) -> list[VideoRecord | Unpredicted]:
+    if not shows_progress:
+        return probe_files(paths, windows, is_over=stop.event.is_set)
+    with counted_progress("looking at files") as (on_start, on_video):
+        on_start(len(paths))
+        return probe_files(paths, windows, on_video=on_video, is_over=stop.event.is_set)
 
 
 def _outcome(number: int, record: VideoRecord, scores: Scores, saved: SavedModel, top: int) -> Outcome:
     failure = _without_path(scores.failures.get(number, ""), record.path)
     if number not in scores.probabilities:
-        return Unpredicted(record.path, failure or _NOT_REACHED, record.start, record.end)
+        return Unpredicted(record.path, failure or NOT_REACHED, record.start, record.end)
     return named(
         scores.probabilities[number],
         saved.classes,

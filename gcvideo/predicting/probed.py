@@ -17,6 +17,7 @@ from gcvideo.errors import InputError
 from gcvideo.predicting.prediction import Unpredicted
 from gcvideo.records import VideoRecord
 
+NOT_REACHED = "was not reached before the end that was asked for"
 _SLACK_S = 1e-6  # times are kept to a microsecond
 
 
@@ -54,6 +55,7 @@ def probe_files(
     *,
     num_workers: int = 0,
     on_video: Callable[[], None] = lambda: None,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> list[VideoRecord | Unpredicted]:
     """What each file holds, in their order; every frame of it is decoded once, in a process that is watched.
 
@@ -62,6 +64,7 @@ def probe_files(
         windows: makes a record of every part of a video; a part in which no frame begins is left out.
         num_workers: processes; 0 means as many as there is work and processors for.
         on_video: called after each file.
+        is_over: whether an end was asked for; the files that were not looked at by then were not reached.
     """
     tasks: dict[Task, tuple[int, int]] = {}
     results: dict[Path, list[VideoRecord | Unpredicted]] = {}
@@ -78,7 +81,9 @@ def probe_files(
         for task, found in probed:
             results[task.path] = _records(task.path, found, tasks[task], windows)
             on_video()
-    return [part for path in paths for part in results[path]]
+            if is_over():
+                break
+    return [part for path in paths for part in results.get(path, [Unpredicted(str(path), NOT_REACHED)])]
 
 
 def _state(path: Path) -> tuple[int, int]:

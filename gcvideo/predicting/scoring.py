@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -17,12 +13,11 @@ from torch import Tensor
 
 from gcvideo.data.decoding.reading import Reading
 from gcvideo.data.evaluation_loader import evaluation_loader
-from gcvideo.data.pools import begin_as_a_worker
 from gcvideo.data.preprocessing import Views
-from gcvideo.errors import InputError
 from gcvideo.evaluation.scores import VideoScores
 from gcvideo.predicting.arrived import Arrived
-from gcvideo.predicting.devices import hush_lightning
+from gcvideo.predicting.ranks import work_on_ranks
+from gcvideo.predicting.remarks import without_remarks
 from gcvideo.predicting.saved_model import SavedModel
 from gcvideo.predicting.stopping import StopRequest
 from gcvideo.predicting.videos_bar import VideosBar
@@ -75,7 +70,7 @@ def score_videos(
         records: the videos, as the index made them.
         scoring: how.
         fabric: the devices and the precision.
-        stop: asks for an end; what is done by then is given.
+        stop: asks for an end, in its own ``heard``; what is done by then is given.
 
     Raises:
         InputError: if the network's scores are no numbers.
@@ -83,49 +78,17 @@ def score_videos(
     if not records:
         return Scores()
     stop = stop or StopRequest()
-    with tempfile.TemporaryDirectory(prefix="gcvideo-") as folder, stop.heard():
-        out = Path(folder) / "scores.pt"  # what the processes give is larger than a pipe holds
-        if fabric.world_size == 1:
-            return _score(fabric, saved, records, scoring, stop.event)
-        with _quiet_start():
-            fabric.launch(_OnRank(saved, records, scoring, stop.event, out))
-        found: dict[str, Any] = torch.load(out, weights_only=True)
-    if "error" in found:
-        raise InputError(found["error"])
-    return Scores(**found)
+    if stop.event.is_set():  # before any process is started
+        return Scores(is_whole=False)
+    if fabric.world_size == 1:
+        return _score(fabric, saved, records, scoring, stop.event)
+    return Scores(**work_on_ranks(fabric, _score_on_rank, (saved, records, scoring), stop.event))
 
 
-class _OnRank:
-    """The work of a process that is started for it; the first of them leaves what came of it in ``out``."""
-
-    def __init__(self, saved: SavedModel, records: list[VideoRecord], scoring: Scoring, stop: Any, out: Path) -> None:
-        self._work = saved, records, scoring, stop
-        self._out, self._parent = out, os.getpid()
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        hush_lightning()  # it speaks when it sets the process up, before the call
-        self.__dict__.update(state)
-
-    def __call__(self, fabric: Fabric) -> None:
-        begin_as_a_worker(self._parent)
-        try:
-            found = vars(_score(fabric, *self._work))
-        except InputError as error:
-            found = {"error": str(error)}
-        if fabric.is_global_zero:
-            torch.save(found, self._out)
-        fabric.barrier()
-
-
-@contextmanager
-def _quiet_start() -> Iterator[None]:
-    """Processes that start here do not repeat what fvcore is told when it is imported."""
-    before = os.environ.get("PYTHONWARNINGS")
-    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (before, "ignore::FutureWarning:torch.jit._script")))
-    try:
-        yield
-    finally:
-        os.environ.pop("PYTHONWARNINGS") if before is None else os.environ.update(PYTHONWARNINGS=before)
+def _score_on_rank(
+    fabric: Fabric, saved: SavedModel, records: list[VideoRecord], scoring: Scoring, stop: Any
+) -> dict[str, Any]:
+    return vars(_score(fabric, saved, records, scoring, stop))
 
 
 def _score(fabric: Fabric, saved: SavedModel, records: list[VideoRecord], scoring: Scoring, stop: Any) -> Scores:
@@ -142,7 +105,7 @@ def _score(fabric: Fabric, saved: SavedModel, records: list[VideoRecord], scorin
     network = fabric.to_device(saved.network)
     seen, scores, is_whole = Arrived(), VideoScores(saved.view_average), True
     with ExitStack() as stack:
-        stack.enter_context(_without_remarks())
+        stack.enter_context(without_remarks())
         stack.enter_context(torch.inference_mode())
         step = stack.enter_context(_progress(len(records), scoring, fabric))
         for batch in loader:
@@ -179,11 +142,3 @@ def _progress(total: int, scoring: Scoring, fabric: Fabric) -> AbstractContextMa
     if not (scoring.shows_progress and fabric.is_global_zero):
         return nullcontext(lambda count: None)
     return VideosBar(total, scoring.what)
-
-
-def _without_remarks() -> AbstractContextManager[Any]:
-    """The remark on page-locked memory where there is no GPU says nothing that a user could change."""
-    stack = ExitStack()
-    stack.enter_context(warnings.catch_warnings())
-    warnings.filterwarnings("ignore", ".*'pin_memory' argument is set as true.*")
-    return stack

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import warnings
 from collections.abc import Sequence
-from io import StringIO
+from io import BytesIO, StringIO
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,9 +13,11 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from gcvideo.errors import plain
+from gcvideo.evaluation.prediction_files import for_spreadsheets
 from gcvideo.predicting.prediction import Prediction
 from gcvideo.predicting.segments import merged
-from gcvideo.predicting.written import replace_text, seconds
+from gcvideo.predicting.written import replace_file, seconds
 
 _MOST_CLASSES = 10
 _LONGEST_NAME = 40
@@ -28,6 +30,9 @@ def draw_timeline(path: Path, predictions: Sequence[Prediction], classes: Sequen
         path: a PNG; its folder is made.
         predictions: of the windows of one video, by time.
         classes: K names.
+
+    Raises:
+        InputError: if it cannot be written.
     """
     scores = np.array([prediction.scores for prediction in predictions])  # (windows, K)
     highest = np.argsort(-scores.max(axis=0), kind="stable")[:_MOST_CLASSES]
@@ -38,17 +43,18 @@ def draw_timeline(path: Path, predictions: Sequence[Prediction], classes: Sequen
     picture = axes.pcolormesh(
         _edges(predictions), np.arange(len(shown) + 1), scores[:, shown].T, vmin=0, vmax=1, cmap="Blues"
     )
-    axes.set_yticks(np.arange(len(shown)) + 0.5, [classes[number][:_LONGEST_NAME] for number in shown])
+    axes.set_yticks(np.arange(len(shown)) + 0.5, [plain(classes[number])[:_LONGEST_NAME] for number in shown])
     for label in axes.get_yticklabels():
         label.set_parse_math(False)
     axes.invert_yaxis()
     axes.set_xlabel("seconds")
-    axes.set_title(Path(predictions[0].path).name.replace("\n", " "), parse_math=False, fontsize=10)
+    axes.set_title(plain(Path(predictions[0].path).name).replace("\n", " "), parse_math=False, fontsize=10)
     figure.colorbar(picture, ax=axes, label="probability")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    png = BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # an empty box stands for it
-        figure.savefig(path, dpi=110)
+        figure.savefig(png, format="png", dpi=110)
+    replace_file(path, png.getvalue())
 
 
 def write_segments(path: Path, predictions: Sequence[Prediction], classes: Sequence[str]) -> None:
@@ -68,10 +74,9 @@ def write_segments(path: Path, predictions: Sequence[Prediction], classes: Seque
     writer.writerow(["start", "end", *(name for k in ranks for name in (f"label_{k}", f"probability_{k}"))])
     for segment in merged(predictions, classes):
         best = zip(segment.labels, segment.probabilities, strict=True)
-        cells = [cell for label, probability in best for cell in (label, f"{probability:.8g}")]
+        cells = [cell for label, probability in best for cell in (for_spreadsheets(label), f"{probability:.8g}")]
         writer.writerow([seconds(segment.start), seconds(segment.end), *cells])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(path, file.getvalue())
+    replace_file(path, file.getvalue().encode())
 
 
 def _edges(predictions: Sequence[Prediction]) -> list[float]:

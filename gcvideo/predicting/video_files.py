@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from gcvideo.data.annotations import VIDEO_SUFFIXES, check_is_local
 from gcvideo.errors import InputError
 
 _PATH_COLUMNS = ("path", "video", "file", "filename")
+_NUMBERED = re.compile(r"(.*\S)\s+\d+")  # a line of a list of videos and labels, as other programs have them
 
 
 def find_videos(sources: Sequence[str | Path]) -> list[Path]:
@@ -18,7 +20,8 @@ def find_videos(sources: Sequence[str | Path]) -> list[Path]:
 
     A folder stands for all in it, at any depth, that has a video's suffix and is not hidden; links to folders are not
     followed. A ``.txt`` names a video a line; a ``.csv`` in its column ``path`` (or video, file, filename), else in its
-    first. A path in a list begins in the list's folder or, where it is not there, in the working folder.
+    first. Where there is no file ``clip.mp4 3``, but ``clip.mp4``, the number is taken for a label and left out. A path
+    in a list begins in the list's folder or, where it is not there, in the working folder.
 
     Args:
         sources: files, folders and lists.
@@ -76,8 +79,18 @@ def _listed(path: Path) -> Iterator[Path]:
     for name in dict.fromkeys(name.strip() for name in names):
         if name:
             check_is_local(name, str(path))
-            beside = path.parent / Path(name).expanduser()
-            yield beside if os.path.lexists(beside) or not os.path.lexists(name) else Path(name)
+            yield _found(path.parent, name) or _without_label(path.parent, name)
+
+
+def _found(folder: Path, name: str) -> Path | None:
+    places = (folder / Path(name).expanduser(), Path(name))
+    return next((place for place in places if os.path.lexists(place)), None)
+
+
+def _without_label(folder: Path, name: str) -> Path:
+    """The file before a number at the end of a line; the whole line where there is none, to be named later."""
+    numbered = _NUMBERED.fullmatch(name)
+    return (numbered and _found(folder, numbered[1])) or folder / Path(name).expanduser()
 
 
 def _column(text: str) -> list[str]:

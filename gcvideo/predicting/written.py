@@ -1,19 +1,44 @@
-"""Predictions as a file: CSV with a row for each video or part, or JSON; files that failed are in it, too."""
+"""Predictions as a file: CSV with a row for each video or part, or JSON; files that failed are in it, too.
+
+Both are UTF-8: bytes of a file name that are no text are written out. A text that a spreadsheet would take for a
+formula begins with an apostrophe in the CSV.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from gcvideo.errors import InputError
+from gcvideo.evaluation.prediction_files import for_spreadsheets
 from gcvideo.predicting.prediction import Outcome, Prediction
 
 _ENDINGS = (".csv", ".json")
+
+
+@dataclass(frozen=True)
+class MadeFiles:
+    """What was written of videos, by the path of the video; of one that failed there is nothing.
+
+    Attributes:
+        annotated: the videos with their labels.
+        timelines: the pictures of their windows.
+    """
+
+    annotated: Mapping[str, Path] = field(default_factory=dict)
+    timelines: Mapping[str, Path] = field(default_factory=dict)
+
+    def of(self, path: str) -> dict[str, str]:
+        """As columns; empty where there is none."""
+        found = {"annotated": self.annotated.get(path), "timeline": self.timelines.get(path)}
+        return {name: "" if file is None else str(file) for name, file in found.items()}
 
 
 def check_out(path: Path) -> None:
@@ -31,7 +56,9 @@ def check_out(path: Path) -> None:
         raise InputError(f"--out {path}: cannot be written; name another file", exit_code=2)
 
 
-def write_outcomes(path: Path, outcomes: Sequence[Outcome], about: dict[str, Any], *, top: int) -> None:
+def write_outcomes(
+    path: Path, outcomes: Sequence[Outcome], about: dict[str, Any], *, top: int, made: MadeFiles | None = None
+) -> None:
     """Writes all of it or nothing.
 
     Args:
@@ -39,36 +66,41 @@ def write_outcomes(path: Path, outcomes: Sequence[Outcome], about: dict[str, Any
         outcomes: a row each, in this order.
         about: what else a JSON says, such as the checkpoint.
         top: how many classes a row of a CSV has room for.
+        made: which other files were written.
 
     Raises:
         InputError: if it cannot be written.
     """
-    text = _csv(outcomes, top) if path.suffix.lower() == ".csv" else _json(outcomes, about)
-    replace_text(path, text)
+    made = made or MadeFiles()
+    text = _csv(outcomes, top, made) if path.suffix.lower() == ".csv" else _json(outcomes, about, made)
+    replace_file(path, text.encode())
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Writes a file beside its place and gives it its name when it is whole.
+def replace_file(path: Path, content: bytes) -> None:
+    """Writes a file beside its place and gives it its name when it is whole; its folder is made.
 
     Raises:
-        InputError: if it cannot be written.
+        InputError: if it cannot be written; then nothing is left of it, and a file that was there stays.
     """
     beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(content)
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        with suppress(OSError):
+            beside.unlink()
 
 
-def _csv(outcomes: Sequence[Outcome], top: int) -> str:
+def _csv(outcomes: Sequence[Outcome], top: int, made: MadeFiles) -> str:
     ranks = [name for rank in range(1, top + 1) for name in (f"label_{rank}", f"probability_{rank}")]
     file = StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["path", "start", "end", *ranks, "damage", "failure"])
+    writer.writerow(["path", "start", "end", *ranks, "damage", "failure", *made.of("")])
     for outcome in outcomes:
-        writer.writerow(_row(outcome, top))
+        writer.writerow(map(for_spreadsheets, [*_row(outcome, top), *made.of(outcome.path).values()]))
     return file.getvalue()
 
 
@@ -86,9 +118,18 @@ def _row(outcome: Outcome, top: int) -> list[str]:
     return [*place, *cells, *[""] * (2 * top - len(cells)), outcome.damage, ""]
 
 
-def _json(outcomes: Sequence[Outcome], about: dict[str, Any]) -> str:
-    videos = [_entry(outcome) for outcome in outcomes]
-    return json.dumps({**about, "videos": videos}, indent=1, ensure_ascii=False) + "\n"
+def _json(outcomes: Sequence[Outcome], about: dict[str, Any], made: MadeFiles) -> str:
+    videos = [{**_entry(outcome), **made.of(outcome.path)} for outcome in outcomes]
+    return json.dumps(_valid({**about, "videos": videos}), indent=1, ensure_ascii=False) + "\n"
+
+
+def _valid(value: Any) -> Any:
+    """Nested values whose texts UTF-8 can hold: other bytes are written out."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {name: _valid(part) for name, part in value.items()}
+    return [_valid(part) for part in value] if isinstance(value, list) else value
 
 
 def _entry(outcome: Outcome) -> dict[str, Any]:

@@ -80,6 +80,7 @@ def test_mistakes_are_one_line(runs: tuple[str, str], tmp_path: Path, capsys: py
         ([runs[0], str(tmp_path / "empty")], 1, "has no predictions.parquet"),
         ([runs[0], str(tmp_path / "x.csv")], 2, "is the copy for spreadsheets"),
         ([*runs, "--out", str(tmp_path / "no" / "d.json")], 2, "name a file in a folder that is there"),
+        ([*runs, "--out", str(tmp_path / "d.csv")], 2, "d.csv: expected a name that ends in .json"),
         ([*runs, "--slpit", "val"], 2, "did you mean '--split'"),
     ):
         assert run(["compare", *arguments]) == code

@@ -3,11 +3,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ import av
 import pytest
 
 from gcvideo.cli import run
+from gcvideo.commands import _predicting
 from tests.conftest import write_class_folders
 from tests.predicting.conftest import checkpoint as checkpoint
 from tests.predicting.conftest import validated as validated
-from tests.training.rank_runs import until
+from tests.training.rank_runs import descendants, until
 
 CPU = ["--accelerator", "cpu", "--num_workers", "0"]
 
@@ -139,6 +142,7 @@ def test_long_video_has_segments_and_a_picture_of_them(
         (0.2, 0.4),
         (0.28, 0.48),
     ]
+    assert {(row["annotated"], row["timeline"]) for row in rows} == {("drawn/v_g00_c01.mp4", "times/v_g00_c01.png")}
     segments = _rows(tmp_path / "times" / "v_g00_c01.csv")
     assert (segments[0]["start"], segments[-1]["end"]) == ("0", "0.48")
     assert (tmp_path / "times" / "v_g00_c01.png").read_bytes().startswith(b"\x89PNG")
@@ -146,6 +150,37 @@ def test_long_video_has_segments_and_a_picture_of_them(
         assert container.streams.video[0].codec_context.name == "h264"
         assert sum(1 for _ in container.decode(video=0)) == 12
     assert "0.0 - " in capsys.readouterr().out
+
+
+def test_full_disk_is_told_after_all_that_was_found(
+    folder: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of the limit's size and above cannot be written, as on a disk that is full."""
+    video = folder / "x" / "v_g00_c01.mp4"
+    (tmp_path / "o.csv").write_text("old")
+    options = ["--window", "0.2", "--timeline", "times", "--out", "o.csv"]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    report = _predicting.report
+
+    def report_on_a_full_disk(*arguments: Any) -> bool:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+        return report(*arguments)
+
+    monkeypatch.setattr(_predicting, "report", report_on_a_full_disk)
+    try:
+        code = run(["predict", "--ckpt_path", str(checkpoint), str(video), str(folder / "page.mp4"), *options, *CPU])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    out, error = capsys.readouterr()
+    assert code == 1
+    assert "1 videos predicted" in out
+    assert "wrote" not in out
+    assert "2 of 2 files failed" in error
+    assert "is predicted, but its timeline times/v_g00_c01.png: cannot be written (" in error
+    assert "page.mp4: cannot be decoded" in error
+    assert error.splitlines()[-1].startswith("gcvideo: error: o.csv: cannot be written (")
+    assert (tmp_path / "o.csv").read_text() == "old"
+    assert [path for path in tmp_path.rglob("*") if path.name.endswith((".tmp", ".png"))] == []
 
 
 def test_equal_names_get_different_files(folder: Path, checkpoint: Path, tmp_path: Path) -> None:
@@ -184,6 +219,40 @@ def test_interrupted_work_is_written_and_says_what_was_not_reached(
     reached = [bool(row["label_1"]) for row in rows]
     assert 0 < sum(reached) < 100
     assert {row["failure"] for row in rows} == {"", "was not reached before the end that was asked for"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_to_all_processes_while_they_start_ends_them_and_the_file_says_so(
+    folder: Path, checkpoint: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """As a terminal sends Ctrl-C: the new processes are still importing torch, and have set up nothing of their own."""
+    options = ["--out", "out.csv", "--devices", "2", "--views", "20x3", "--batch_size", "1", *CPU]
+    command = [sys.executable, "-m", "gcvideo", "predict", "--ckpt_path", str(checkpoint), str(folder), *options]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=_environment(), start_new_session=True)
+        try:
+            until(lambda: "looking at files: 4" in (tmp_path / "log").read_text(), process)
+            time.sleep(0.5)  # in which the process that looked at them ends
+            until(lambda: any(map(_is_spawned, descendants(process.pid))), process)
+            os.killpg(process.pid, number)
+            assert process.wait(60) == 128 + number, (tmp_path / "log").read_text()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert "Traceback" not in (tmp_path / "log").read_text()
+    rows = {Path(row["path"]).name: row for row in _rows(tmp_path / "out.csv")}
+    assert rows["v_g00_c01.mp4"]["failure"] == "was not reached before the end that was asked for"
+    assert not any(row["label_1"] for row in rows.values())
+
+
+def _is_spawned(pid: int) -> bool:
+    """Whether it is a process of multiprocessing, and not what keeps its books."""
+    try:
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _environment() -> dict[str, str]:

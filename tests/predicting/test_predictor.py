@@ -5,7 +5,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -51,6 +53,47 @@ def test_list_has_an_answer_for_each_in_its_order(model: Predictor, validated: M
     assert model.predict([]) == []
 
 
+def test_array_has_the_answer_of_its_tensor(model: Predictor) -> None:
+    """Also one that is a view of another, such as a picture of OpenCV with its channels turned round."""
+    array = np.random.default_rng(0).integers(0, 256, (9, 40, 60, 3), dtype=np.uint8)
+    wanted = model.predict(torch.from_numpy(array))
+    turned = np.ascontiguousarray(array[..., ::-1])[..., ::-1]
+    turned.flags.writeable = False
+    assert model.predict(array) == wanted
+    assert model.predict([turned]) == [wanted]
+
+
+@pytest.mark.parametrize("video", [None, 7, [None], ["video.mp4", 7], b"video.mp4", [[torch.zeros(3)]]])
+def test_what_is_no_video_is_an_input_error(model: Predictor, video: Any) -> None:
+    with pytest.raises(
+        InputError, match=r"expected a file \(str or Path\), frames \(tensor or array\) or a list of them"
+    ):
+        model.predict(video)
+
+
+def test_loading_says_nothing_and_leaves_warnings_as_they_were(checkpoint: Path, tmp_path: Path) -> None:
+    """On a node of SLURM, where Lightning finds ``srun``; what comes after, of torch or Lightning, is shown."""
+    (tmp_path / "srun").write_text("#!/bin/sh\n")
+    (tmp_path / "srun").chmod(0o755)
+    lines = [
+        "import warnings",
+        "import gcvideo",
+        f"gcvideo.load({str(checkpoint)!r}, device='cpu')",
+        "import sys, torch, lightning.fabric",
+        "print('loaded', file=sys.stderr)",
+        "torch.jit.script(torch.nn.Identity())",
+        "lightning.fabric.Fabric(accelerator='cpu', devices=1)",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment["PATH"] = f"{tmp_path}:{environment['PATH']}"
+    code = [sys.executable, "-W", "always", "-c", "\n".join(lines)]
+    done = subprocess.run(code, env=environment, capture_output=True, text=True, check=True)
+    before, _, after = done.stderr.partition("loaded\n")
+    remarks = ["torch.jit.script` is deprecated", "The `srun` command is available"]
+    assert [remark in before for remark in remarks] == [False, False]
+    assert [remark in after for remark in remarks] == [True, True]
+
+
 def test_prediction_ranks_its_classes(model: Predictor, validated: MakeValidated) -> None:
     found = model.predict(validated().videos[0], top=9)
     assert sorted(found.probabilities, reverse=True) == list(found.probabilities)
@@ -69,6 +112,8 @@ def test_bad_file_frames_or_value_is_an_input_error(model: Predictor, checkpoint
         model.predict("gone.mp4")
     with pytest.raises(InputError, match=r"expected frames uint8 \(T, H, W, 3\)"):
         model.predict(torch.zeros(3, 4, 40, 40))
+    with pytest.raises(InputError, match=r"at least one frame, got float64 \(2, 4, 4, 3\)"):
+        model.predict(np.zeros((2, 4, 4, 3)))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="top is 0"):
         model.predict("gone.mp4", top=0)
     with pytest.raises(InputError, match="views is '3'"):

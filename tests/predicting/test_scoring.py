@@ -11,6 +11,7 @@ from gcvideo.errors import InputError
 from gcvideo.predicting.devices import make_fabric, split_device
 from gcvideo.predicting.predict import predict_files
 from gcvideo.predicting.prediction import Prediction, Unpredicted
+from gcvideo.predicting.probed import NOT_REACHED
 from gcvideo.predicting.saved_model import load_model
 from gcvideo.predicting.scoring import Scoring
 from gcvideo.predicting.stopping import StopRequest
@@ -31,17 +32,35 @@ class _AfterLooks:
 
 
 def test_video_is_done_when_all_of_its_clips_are_and_an_end_loses_no_other(validated: MakeValidated) -> None:
-    """Five videos of three clips; the end comes after seven of these, in the middle of the third video."""
+    """Five videos of three clips; the end comes after seven of these, in the middle of the third video.
+
+    It is asked for after each of the five files that is looked at, once before the network, and before each clip.
+    """
     made = validated()
     saved, scoring = load_model(made.checkpoint), Scoring(Views(3, 1, 32), batch_size=1)
     stop = StopRequest()
-    stop.event = _AfterLooks(7)  # type: ignore[assignment]
+    stop.event = _AfterLooks(5 + 1 + 7)  # type: ignore[assignment]
     whole = predict_files(saved, made.videos, scoring, CPU)
     partly = predict_files(saved, made.videos, scoring, CPU, stop=stop)
     assert (whole.is_whole, partly.is_whole) == (True, False)
     assert [type(one) for one in partly.all] == [Prediction] * 2 + [Unpredicted] * 3
     assert partly.all[:2] == whole.all[:2]
     assert [one.path for one in partly.all] == [str(path) for path in made.videos]
+
+
+def test_end_while_files_are_looked_at_leaves_the_rest_not_reached(validated: MakeValidated, tmp_path: Path) -> None:
+    """The third file is no video; the end comes while it is looked at."""
+    made = validated()
+    (tmp_path / "page.mp4").write_text("<html>")
+    paths = [*made.videos[:2], tmp_path / "page.mp4", *made.videos[2:]]
+    stop = StopRequest()
+    stop.event = _AfterLooks(2)  # type: ignore[assignment]
+    found = predict_files(load_model(made.checkpoint), paths, Scoring(Views(1, 1, 32)), CPU, stop=stop)
+    assert not found.is_whole
+    assert [(one.path, isinstance(one, Unpredicted)) for one in found.all] == [(str(path), True) for path in paths]
+    reasons = [one.reason for one in found.failed]
+    assert "cannot be decoded" in reasons.pop(2)
+    assert set(reasons) == {NOT_REACHED}
 
 
 def test_logits_are_averaged_where_the_training_did_so(validated: MakeValidated) -> None:

@@ -38,6 +38,13 @@ def test_list_begins_in_its_own_folder_and_then_in_the_working_folder(files: Pat
     assert find_videos([files / "list.txt"]) == found
 
 
+def test_number_after_a_path_is_a_label_unless_it_is_part_of_a_name(files: Path) -> None:
+    (files / "take 2").touch()
+    (files / "list.txt").write_text("b.mp4 7\ndeep/er/c.webm\t0\ntake 2\ngone.mp4 3\nb.mp4 run\n")
+    names = ["b.mp4", "deep/er/c.webm", "take 2", "gone.mp4 3", "b.mp4 run"]
+    assert find_videos([files / "list.txt"]) == [files / name for name in names]
+
+
 @pytest.mark.parametrize(
     "text", ["label,Path\nrun,b.mp4\nrun,gone.mp4\n", "b.mp4,run\ngone.mp4,jump\n", '\ufeffpath\n"b.mp4"\ngone.mp4\n']
 )

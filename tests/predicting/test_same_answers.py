@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import gcvideo
 from gcvideo.cli import run
+from gcvideo.data.decoding.decode import read_frames
+from gcvideo.data.indexing.probe import probe_video
 from tests.predicting.conftest import MakeValidated
 from tests.predicting.validated import BACKBONES, CONTEXTS
 
@@ -37,6 +41,42 @@ def test_validation_test_command_and_python_say_the_same(
     assert [one.path for one in in_python] == names
 
 
+@pytest.mark.parametrize(("backbone", "context"), _CASES)
+def test_exported_model_says_what_the_validation_says(
+    validated: MakeValidated, tmp_path: Path, backbone: str, context: str
+) -> None:
+    """The whole way: the written script decodes the video, and onnxruntime runs the network."""
+    pytest.importorskip("onnxruntime")
+    made = validated(backbone, context)
+    assert (
+        run(["export", "--ckpt_path", str(made.checkpoint), "--format", "onnx", "--out", str(tmp_path / "m.onnx")]) == 0
+    )
+    probabilities = runpy.run_path(str(tmp_path / "run_m_onnx.py"))["probabilities"]
+    found = torch.stack([torch.as_tensor(probabilities(str(video))) for video in made.videos])
+    assert (found - made.probabilities).abs().max() <= 1e-5
+
+
+def test_decoder_of_the_validation_is_that_of_the_prediction(
+    validated: MakeValidated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = validated()
+    state = torch.load(made.checkpoint, weights_only=True)
+    state["VideoFolder"]["reading"]["reader"] = "pyav"
+    other = made.checkpoint.with_name("pyav.ckpt")
+    torch.save(state, other)
+    used: list[str] = []
+
+    def noted(path: Any, at: Any, reader: str) -> Any:
+        used.append(reader)
+        return read_frames(path, at, reader)
+
+    monkeypatch.setattr("gcvideo.data.decoding.reading.read_frames", noted)
+    gcvideo.load(other, device="cpu").predict(made.videos[0])
+    gcvideo.load(made.checkpoint, device="cpu").predict(made.videos[0])
+    assert used[0].startswith("pyav:")
+    assert used[1] == probe_video(made.videos[0]).readers.split()[0]
+
+
 def test_half_precision_agrees_with_a_validation_in_half_precision(validated: MakeValidated) -> None:
     made = validated("slow", "gc", "bf16-mixed")
     found = gcvideo.load(made.checkpoint, device="cpu").predict(made.videos)
@@ -47,8 +87,6 @@ def test_half_precision_agrees_with_a_validation_in_half_precision(validated: Ma
 
 
 def test_frames_in_memory_have_the_answer_of_their_file(validated: MakeValidated) -> None:
-    from gcvideo.data.decoding.decode import read_frames
-
     made = validated()
     model = gcvideo.load(made.checkpoint, device="cpu")
     frames = torch.from_numpy(read_frames(made.videos[0], torch.arange(12).numpy(), "pyav"))
