@@ -31,8 +31,9 @@ def process_pool(num_workers: int) -> Iterator[ProcessPoolExecutor]:
 
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM becomes an exit that runs what is to be run at the end."""
-    if threading.current_thread() is not threading.main_thread():
+    """SIGTERM becomes an exit that runs what is to be run at the end, unless somebody listens to it already."""
+    is_heard = signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+    if is_heard or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGTERM, _end)
