@@ -151,9 +151,13 @@ class VideoDataModule(LabelledVideos):
             self.batch_size = videos
 
     def train_dataloader(self) -> DataLoader[Sample]:
-        """Random clips in an order that is a function of (seed, epoch)."""
+        """Random clips in an order that is a function of (seed, epoch).
+
+        The epoch is set here, too: Lightning sets that of a continued run after processes have begun to read ahead.
+        """
         loader = self._train_loader(self.seed)
-        loader.first_epoch, loader.trained_batches = self._epoch, self._trained_batches
+        loader.order.set_epoch(self._epoch())
+        loader.trained_batches = self._trained_batches
         return loader
 
     def statistics_dataloader(self, epoch: int, batches: int) -> DataLoader[Sample]:
@@ -193,10 +197,8 @@ class VideoDataModule(LabelledVideos):
 
     def _epoch(self) -> int:
         """Which epoch a fit begins with, from 0; ``trainer.current_epoch`` is one behind where the last one is done."""
-        if self.trainer is None:
-            return 0
-        epoch: int = self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
-        return epoch
+        loop: Any = getattr(self.trainer, "fit_loop", None)  # a plan has none
+        return int(loop.epoch_progress.current.processed) if loop else 0
 
     def _trained_batches(self) -> int:
         """Batches of this epoch that were trained on, on each rank; 0 once the epoch is done."""

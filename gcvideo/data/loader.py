@@ -20,11 +20,9 @@ class ResumableLoader(DataLoader[Sample]):
     What counts is how many batches were trained on, not how many were read ahead.
 
     Attributes:
-        first_epoch: which epoch a fit begins with, 0-based.
         trained_batches: how many batches of the epoch this rank has trained on; 0 once all are.
     """
 
-    first_epoch: Callable[[], int] = staticmethod(lambda: 0)
     trained_batches: Callable[[], int] = staticmethod(lambda: 0)
 
     def state_dict(self) -> dict[str, Any]:
@@ -34,10 +32,8 @@ class ResumableLoader(DataLoader[Sample]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Leaves them out, once; also where they are now shared out over another number of ranks.
 
-        Those that fill no whole batch of the ranks there are now are trained on again. The epoch is set here, too, for
-        Lightning sets that of a continued run after processes have begun to read ahead.
+        Those that fill no whole batch of the ranks there are now are trained on again.
         """
-        self.order.set_epoch(self.first_epoch())
         done = state["videos"] // self._videos_of_a_batch()
         self.order.skip_once(done * int(self.batch_size or 1) if done < len(self) else 0)
 

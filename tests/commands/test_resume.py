@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -189,6 +190,26 @@ def test_run_goes_on_again_and_again_by_steps(fit: Callable[..., Path], workers:
     for number in (4, 6, 8):
         fit("part", *steps, f"--trainer.max_steps={number}", "--ckpt_path=last")
         assert torch.load(part / "last.ckpt", weights_only=True)["global_step"] == number
+    losses = [[row["train/loss"] for row in read_metrics(f) if "train/loss" in row] for f in (whole, part)]
+    assert losses[0] == losses[1]
+
+
+def test_run_goes_on_after_a_whole_epoch_though_processes_read_ahead(
+    fit: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a kill leaves it: ``last.ckpt`` is of the end of the first epoch of two."""
+    two = ["--data.num_workers=2"]
+    whole = fit("whole", *two)
+    save, kept = LastCheckpoint.on_train_epoch_end, list[str]()
+
+    def copying(self: LastCheckpoint, trainer: Trainer, module: Any) -> None:
+        save(self, trainer, module)
+        kept.append(str(shutil.copy(Path(str(self.dirpath)) / "last.ckpt", f"epoch{len(kept)}.ckpt")))
+
+    monkeypatch.setattr(LastCheckpoint, "on_train_epoch_end", copying)
+    part = fit("part", *two)
+    shutil.copy(kept[0], part / "last.ckpt")
+    fit("part", *two, "--ckpt_path=last")
     losses = [[row["train/loss"] for row in read_metrics(f) if "train/loss" in row] for f in (whole, part)]
     assert losses[0] == losses[1]
 
