@@ -72,14 +72,14 @@ def test_all_blocks_export_with_open_sizes(kind: str, tmp_path: Path) -> None:
 def test_each_block_exports(name: str, tmp_path: Path) -> None:
     """To onnxruntime within 1e-4, to torch.export within 1e-5.
 
-    At 48 px features are 3 px wide, and torch.export binds a size that pooling by 2 makes 1.
+    At 48 px features are 3 px wide, and torch.export may bind a size that pooling by 2 makes 1.
     """
     made = network(one(FAMILY[name]))
-    open_axes = ("batch", "frames") if name in SUBSAMPLED else ALL
+    allowed = [ALL, ("batch", "frames")] if name in SUBSAMPLED else [ALL]
     other = (1, 3, 6, 48, 48) if name in SUBSAMPLED else (1, 3, 6, 64, 80)
     for kind, tolerance in TOLERANCE.items():
         exported = _export(tmp_path, made, kind)
-        assert exported.dynamic == open_axes
+        assert exported.dynamic in allowed
         _agree(made, exported, tolerance, (2, 3, 4, 48, 48), other)
 
 
